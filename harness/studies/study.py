@@ -1,0 +1,114 @@
+"""What a study is: a question, the axes it sweeps, and how one case of it is measured.
+
+One study is one file in this folder: a subclass of :class:`Study`, registered by decoration.  Its axes are
+a pydantic model: a field that is a list is swept, any other field is a fixed setting; both stand in every
+case.  `measure` runs in a worker process and returns columns and facts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from harness.case import Case, Scalar
+from harness.initializations import INITIALIZATIONS
+from harness.outcome import Measured, Unsupported
+from implementations.contract import DTYPES, Backend
+from implementations.registry import BACKENDS, CELLS, Registry
+
+
+def known(registry: Registry[Any]) -> AfterValidator:
+    """A pydantic check: the name is in `registry`; the error names the nearest."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(registry.miss(name))
+        return name
+
+    return AfterValidator(check)
+
+
+def one_of(kind: str, names: tuple[str, ...]) -> AfterValidator:
+    """A pydantic check: the word is one of `names`."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+BackendName = Annotated[str, known(BACKENDS)]
+CellName = Annotated[str, known(CELLS)]
+InitializationName = Annotated[str, known(INITIALIZATIONS)]
+DtypeName = Annotated[str, one_of("dtype", DTYPES)]
+PassName = Annotated[str, one_of("pass", ("inference", "training"))]
+Size = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Axes(BaseModel):
+    """The axes of a study.  Every list is swept, everything else is fixed; `backend` is always there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: list[BackendName] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call of a case costs: FLOP (how they are counted stands with the function that counts) and
+    the bytes that it holds at its peak."""
+
+    flop: float
+    peak_bytes: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker gives to a measurement.
+
+    Args:
+        backend: the loaded backend, its threads set.
+        num_threads: the thread budget that every backend of the comparison has.
+        corpus: path of the text that `inputs="text"` reads; None for the standard library's source.
+        budget_seconds: how long the timed part of one case may take.
+    """
+
+    backend: Backend
+    num_threads: int
+    corpus: str | None
+    budget_seconds: float
+
+
+class Study(ABC):
+    """One question.  `timing` says that nothing else may run beside its cases."""
+
+    name: ClassVar[str]
+    question: ClassVar[str]
+    timing: ClassVar[bool] = False
+    Axes: ClassVar[type[Axes]]
+
+    def points(self, axes: Axes) -> Iterator[dict[str, Scalar]]:
+        """Every combination of the swept axes, with the fixed settings; override to leave some out."""
+        values = axes.model_dump()
+        swept = {name: value for name, value in values.items() if isinstance(value, list)}
+        fixed = {name: value for name, value in values.items() if name not in swept}
+        for combination in itertools.product(*swept.values()):
+            yield {**dict(zip(swept, combination, strict=True)), **fixed}
+
+    def work(self, case: Case) -> Work | None:
+        """What one call costs, for the estimate that skips what would take too long; None: not estimated."""
+        return None
+
+    @abstractmethod
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        """Measure one case, in a worker process.  An exception makes the case *failed*, with its traceback."""
+
+
+STUDIES: Registry[Study] = Registry("study", "harness.studies", "rnn_harness.studies")
