@@ -52,7 +52,7 @@ PassName = Annotated[str, one_of("pass", ("inference", "training"))]
 Size = Annotated[int, Field(ge=1, strict=True)]
 
 
-class Axes(BaseModel):
+class StudyAxes(BaseModel):
     """The axes of a study.  Every list is swept, everything else is fixed; `backend` is always there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,9 +92,9 @@ class Study(ABC):
     name: ClassVar[str]
     question: ClassVar[str]
     timing: ClassVar[bool] = False
-    Axes: ClassVar[type[Axes]]
+    Axes: ClassVar[type[StudyAxes]]
 
-    def points(self, axes: Axes) -> Iterator[dict[str, Scalar]]:
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination of the swept axes, with the fixed settings; override to leave some out."""
         values = axes.model_dump()
         swept = {name: value for name, value in values.items() if isinstance(value, list)}
@@ -108,7 +108,7 @@ class Study(ABC):
 
     @abstractmethod
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
-        """Measure one case, in a worker process.  An exception makes the case *failed*, with its traceback."""
+        """Measure one case, in a worker process.  An exception makes it *failed*, with its traceback."""
 
 
 STUDIES: Registry[Study] = Registry("study", "harness.studies", "rnn_harness.studies")
