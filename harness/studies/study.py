@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
+from harness.measure.work import Work
 from harness.outcome import Measured, Unsupported
 from implementations.contract import DTYPES, Backend
 from implementations.registry import BACKENDS, CELLS, Registry
@@ -50,6 +51,8 @@ InitializationName = Annotated[str, known(INITIALIZATIONS)]
 DtypeName = Annotated[str, one_of("dtype", DTYPES)]
 PassName = Annotated[str, one_of("pass", ("inference", "training"))]
 Size = Annotated[int, Field(ge=1, strict=True)]
+OptionalFloat = Annotated[float | None, BeforeValidator(lambda value: None if value == "none" else value)]
+"""A number, or "none" (TOML has no null)."""
 
 
 class StudyAxes(BaseModel):
@@ -58,15 +61,6 @@ class StudyAxes(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: list[BackendName] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one call of a case costs: FLOP (how they are counted stands with the function that counts) and
-    the bytes that it holds at its peak."""
-
-    flop: float
-    peak_bytes: float
 
 
 @dataclass(frozen=True)
@@ -87,11 +81,16 @@ class Context:
 
 
 class Study(ABC):
-    """One question.  `timing` says that nothing else may run beside its cases."""
+    """One question.
+
+    `timing`: nothing else may run beside its cases.  `compares_backends`: its backend axis is what people
+    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
+    """
 
     name: ClassVar[str]
     question: ClassVar[str]
     timing: ClassVar[bool] = False
+    compares_backends: ClassVar[bool] = True
     Axes: ClassVar[type[StudyAxes]]
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:

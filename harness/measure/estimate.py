@@ -1,0 +1,60 @@
+"""How long a case will take, before it is started: ever larger fractions of it are run until one tells.
+
+A small problem flatters nobody: fixed costs make a fast backend look slow on it.  So the probe grows until
+it is the case itself, or its estimate is below the limit, or it has used a fair share of the limit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import psutil
+
+from harness.measure.problem import Problem
+from harness.measure.work import Sizes, Work, flop
+from implementations.contract import Backend
+
+SHARE_OF_LIMIT = 0.02
+"""A probe that took this share of the limit is large enough to extrapolate from."""
+
+
+def estimate_seconds(
+    backend: Backend, cell: str, dtype: str, sizes: Sizes, *, training: bool, limit_seconds: float
+) -> float:
+    """Seconds of one pass, extrapolated by FLOP from the largest probe that was run."""
+    whole = flop(cell, sizes, training=training)
+    probe = Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
+    while True:
+        prepared = Problem.draw(cell, dtype, probe).on(backend)
+        prepared.run(training=training)
+        backend.synchronize()
+        start = time.perf_counter()
+        prepared.run(training=training)
+        backend.synchronize()
+        seconds = time.perf_counter() - start
+        estimate = seconds * whole / flop(cell, probe, training=training)
+        if estimate <= limit_seconds or seconds >= SHARE_OF_LIMIT * limit_seconds or probe == sizes:
+            return estimate
+        probe = _grown(probe, sizes)
+
+
+def _grown(probe: Sizes, sizes: Sizes) -> Sizes:
+    """About eight times the FLOP, towards the case: the layer first, then the batch, then the time."""
+    if probe.hidden_size < sizes.hidden_size or probe.input_size < sizes.input_size:
+        return replace(
+            probe,
+            hidden_size=min(3 * probe.hidden_size, sizes.hidden_size),
+            input_size=min(3 * probe.input_size, sizes.input_size),
+        )
+    if probe.batch_size < sizes.batch_size:
+        return replace(probe, batch_size=min(8 * probe.batch_size, sizes.batch_size))
+    return replace(probe, seq_len=min(8 * probe.seq_len, sizes.seq_len))
+
+
+def why_too_large(work: Work) -> str | None:
+    """The reason why a case does not fit into this machine's free memory, or None where it does."""
+    available = psutil.virtual_memory().available
+    if work.peak_bytes <= 0.8 * available:
+        return None
+    return f"needs about {work.peak_bytes / 2**30:.1f} GiB; {available / 2**30:.1f} GiB of memory are free"

@@ -1,0 +1,244 @@
+"""Plans: which studies to run over which axes, read from TOML and checked before anything starts.
+
+A plan file has a few settings and one table per study (or an array of tables, where one study is swept
+over several blocks).  Presets are the files in `harness/plans/`.  A plan expands to cases.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harness.case import Case
+from harness.errors import UserError
+from harness.studies.study import STUDIES, StudyAxes
+from implementations.registry import nearest
+
+PRESETS = Path(__file__).parent / "plans"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Plan(BaseModel):
+    """The settings of a run and the axes of each study, in the order of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    seed: Annotated[int, Field(ge=0)] = 0
+    replicates: Annotated[int, Field(ge=1)] = 1
+    num_threads: Annotated[int | None, Field(ge=1)] = None
+    """Threads that every backend gets; all cores that this process may use where absent."""
+    budget_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """How long the timed part of one case goes on."""
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    """A case whose estimate is above this is skipped, with the estimate as its reason."""
+    timeout_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    """When a case counts as hung; 60 s and three times `max_seconds` where absent."""
+    corpus: str | None = None
+    """The text for `inputs = "text"`; the Python standard library's source where absent."""
+    studies: dict[str, Annotated[list[dict[str, Any]], BeforeValidator(_listed)]] = Field(min_length=1)
+
+    @property
+    def hang_seconds(self) -> float:
+        return self.timeout_seconds or 60.0 + 3.0 * self.max_seconds
+
+    @property
+    def threads(self) -> int:
+        return self.num_threads or len(os.sched_getaffinity(0))
+
+    def axes(self) -> list[tuple[str, StudyAxes]]:
+        """Every block of every study, checked."""
+        return [
+            (name, STUDIES[name].Axes.model_validate(block))
+            for name, blocks in self.studies.items()
+            for block in blocks
+        ]
+
+    def cases(self) -> list[Case]:
+        """Every case, once, in the plan's order; replicate after replicate."""
+        found: dict[str, Case] = {}
+        for replicate in range(self.replicates):
+            for name, axes in self.axes():
+                for point in STUDIES[name].points(axes):
+                    case = Case(name, point, replicate)
+                    found.setdefault(case.key, case)
+        return list(found.values())
+
+    def select(
+        self,
+        studies: Sequence[str] = (),
+        axes: Mapping[str, Sequence[Any]] | None = None,
+        backends: Sequence[str] = (),
+        corpus: str | None = None,
+    ) -> Plan:
+        """The plan narrowed to some studies, with axes replaced.
+
+        Raises:
+            UserError: a study that the plan lacks, an axis that none of its studies has, a bad value.
+        """
+        for name in studies:
+            if name not in self.studies:
+                raise UserError(
+                    f"--study {name}: not in plan {self.name}{_did_you_mean(name, self.studies)}",
+                    expected=f"one of {', '.join(self.studies)}",
+                    remedy="choose one of these, or another plan",
+                )
+        kept = {name: blocks for name, blocks in self.studies.items() if not studies or name in studies}
+        blocks = {name: [dict(block) for block in listed] for name, listed in kept.items()}
+        for axis, values in (axes or {}).items():
+            _replace_axis(blocks, axis, values)
+        if backends:
+            for name in blocks:
+                if STUDIES[name].compares_backends:
+                    _replace_axis({name: blocks[name]}, "backend", backends)
+        changes: dict[str, Any] = {"studies": blocks}
+        if corpus is not None:
+            changes["corpus"] = corpus
+        return checked({**self.model_dump(), **changes}, "command line")
+
+    def to_toml(self) -> str:
+        """The plan as TOML, every default written out."""
+        import tomli_w
+
+        data = self.model_dump(exclude_none=True, exclude={"studies"})
+        data["studies"] = {name: [] for name in self.studies}
+        for name, axes in self.axes():
+            data["studies"][name].append(_without_none(axes.model_dump()))
+        return tomli_w.dumps(data)
+
+
+def load_plan(name_or_file: str) -> Plan:
+    """A preset by name, or a plan file by path.
+
+    Raises:
+        UserError: no such preset or file, no TOML, or content that is wrong; the message says where in
+            the file and which word would have been right.
+    """
+    path = Path(name_or_file)
+    if not path.suffix and not path.is_file():
+        path = PRESETS / f"{name_or_file}.toml"
+        if path.parent != PRESETS or not path.is_file():
+            raise UserError(
+                f"unknown plan {name_or_file!r}{_did_you_mean(name_or_file, preset_names())}",
+                expected=f"one of {', '.join(preset_names())}, or the path of a .toml file",
+            )
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the plan: {error.strerror}", expected="a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file", expected="TOML in UTF-8", got=error.reason) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}", remedy="mend the file at that place") from error
+    return checked(data, str(path))
+
+
+def preset_names() -> list[str]:
+    """Names of the plans that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """`seq_len=64,256` -> ("seq_len", [64, 256]).
+
+    Raises:
+        UserError: text that is not of this form.
+    """
+    name, separator, values = text.partition("=")
+    if not separator or not name.strip() or not values.strip():
+        raise UserError(f"--axis {text!r}", expected="NAME=VALUE,VALUE", got=text or "nothing")
+    return name.strip(), [_literal(value.strip()) for value in values.split(",")]
+
+
+def checked(data: Mapping[str, Any], source: str) -> Plan:
+    """Validate a plan and all its axes.
+
+    Raises:
+        UserError: with the first thing that is wrong, and its place in `source`.
+    """
+    try:
+        plan = Plan.model_validate(data)
+    except ValidationError as error:
+        raise _first_error(error, source, (), Plan.model_fields) from error
+    for name, blocks in plan.studies.items():
+        if name not in STUDIES:
+            raise UserError(f"{source}: studies.{name}: {STUDIES.miss(name)}")
+        model = STUDIES[name].Axes
+        for i, block in enumerate(blocks):
+            place = ("studies", name, i) if len(blocks) > 1 else ("studies", name)
+            try:
+                model.model_validate(block)
+            except ValidationError as error:
+                raise _first_error(error, source, place, model.model_fields) from error
+    return plan
+
+
+def _first_error(
+    error: ValidationError, source: str, place: tuple[str | int, ...], fields: Mapping[str, Any]
+) -> UserError:
+    first = error.errors(include_url=False)[0]
+    where = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in (*place, *first["loc"])
+        if not str(part).startswith("function-")
+    ).lstrip(".")
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        return UserError(
+            f"{source}: {where}: unknown key {key!r}{_did_you_mean(key, fields)}",
+            expected=f"one of {', '.join(fields)}",
+        )
+    if first["type"] == "missing":
+        return UserError(f"{source}: {where}: missing", remedy="add this key")
+    message = first["msg"].removeprefix("Value error, ")
+    shown = "" if first["type"] == "value_error" else json.dumps(first["input"], default=str)[:80]
+    return UserError(f"{source}: {where}: {message}", got=shown or None)
+
+
+def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values: Sequence[Any]) -> None:
+    """Replace one axis in every block whose study has it."""
+    having = [name for name in blocks if axis in STUDIES[name].Axes.model_fields]
+    if not having:
+        known = sorted({field for name in blocks for field in STUDIES[name].Axes.model_fields})
+        raise UserError(
+            f"--axis {axis}: no chosen study has this axis{_did_you_mean(axis, known)}",
+            expected=f"one of {', '.join(known)}",
+        )
+    for name in having:
+        swept = str(STUDIES[name].Axes.model_fields[axis].annotation).startswith("list[")
+        if not swept and len(values) != 1:
+            raise UserError(
+                f"--axis {axis}: fixed in study {name}", expected="one value", got=f"{len(values)} values"
+            )
+        for block in blocks[name]:
+            block[axis] = list(values) if swept else values[0]
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _without_none(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """Absent settings left out, absent values in a list as the word "none"."""
+    return {
+        name: ["none" if v is None else v for v in value] if isinstance(value, list) else value
+        for name, value in axes.items()
+        if value is not None
+    }
