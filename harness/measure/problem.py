@@ -108,7 +108,7 @@ class Prepared:
         return forward, self.layer.backward(forward.tape, self.grad_output, self.grad_final_state)
 
     def results(self, *, training: bool) -> dict[str, Array]:
-        """One pass, every array as NumPy: output, final_h, …, grad_inputs, grad_initial_h, …, grad_bias_hh."""
+        """One pass, each array in NumPy: output, final_h, …, grad_inputs, grad_initial_h, …, grad_bias_hh."""
         forward, gradients = self.run(training=training)
         names = self.layer.cell.state_names
         found = {"output": forward.output}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
@@ -60,7 +60,14 @@ class StudyAxes(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: list[BackendName] = Field(min_length=1)
+    backend: list[BackendName]
+
+    @field_validator("*")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        if isinstance(value, list) and not value:
+            raise ValueError("an axis needs at least one value, got none")
+        return value
 
 
 @dataclass(frozen=True)
@@ -84,13 +91,15 @@ class Study(ABC):
     """One question.
 
     `timing`: nothing else may run beside its cases.  `compares_backends`: its backend axis is what people
-    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
+    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.  `calls`: how
+    many times a measurement runs its work at the least, for the estimate of its time.
     """
 
     name: ClassVar[str]
     question: ClassVar[str]
     timing: ClassVar[bool] = False
     compares_backends: ClassVar[bool] = True
+    calls: ClassVar[int] = 1
     Axes: ClassVar[type[StudyAxes]]
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:

@@ -1,0 +1,198 @@
+"""The command line: the only place that knows all the rest.
+
+Exit status: 0 all well, 1 something failed, 2 wrong use, 130 interrupted.  Whatever a user can do wrong
+ends as one line on standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="How fast and how big is each implementation of an RNN, LSTM or GRU, and how far does its "
+    "gradient reach?",
+)
+
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Option(help="A preset's name, or the path of a TOML file.")] = "quick",
+    study: Annotated[
+        list[str] | None, typer.Option(help="Only this study of the plan; may be repeated.")
+    ] = None,
+    axis: Annotated[
+        list[str] | None, typer.Option(help="Replace an axis, NAME=VALUE,VALUE; may be repeated.")
+    ] = None,
+    backend: Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Text for inputs=text; default: the Python standard library.")
+    ] = None,
+    results: Results = Path("results"),
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, its folder, or 'latest'.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases, run nothing.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List plans, studies, backends, cells, initializations.")
+    ] = False,
+) -> None:
+    """Run every study of a plan and write the report."""
+    if list_:
+        _print_lists(None)
+    elif resume is not None:
+        if study or axis or backend or corpus or dry_run:
+            raise UserError("--resume goes on with the run's own plan", remedy="leave the other options out")
+        from harness.folder import find_run
+
+        _execute(find_run(resume, results))
+    else:
+        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, dry_run)
+
+
+@app.command()
+def report(run: str, results: Results = Path("results")) -> None:
+    """Write the report of a run again, from its ledger alone."""
+    from harness.folder import find_run
+    from harness.report import write_report
+
+    print(write_report(find_run(run, results)))
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[
+        str | None, typer.Argument(help="plans, studies, backends, cells or initializations")
+    ] = None,
+) -> None:
+    """List what there is by name."""
+    _print_lists(kind)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """`python -m harness`: every command."""
+    _run_app(app, arguments)
+
+
+def run_all(arguments: list[str] | None = None) -> None:
+    """`python run_all.py`: the `run` command alone."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name="run_all.py")(run)
+    _run_app(alone, arguments)
+
+
+def _run_app(application: typer.Typer, arguments: list[str] | None) -> None:
+    """Run a command and end the process with its status; errors become one line."""
+    # typer may bring click along under its own name: the base classes of its public exception are click's
+    usage_error: Any = typer.BadParameter.__mro__[1]
+    try:
+        status = application(args=arguments, standalone_mode=False)
+    except UserError as error:
+        status = _complain(str(error))
+    except usage_error as error:
+        status = _complain(f"{error.format_message()}; see --help")
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _run_plan(
+    name: str,
+    studies: list[str],
+    axes: list[str],
+    backends: list[str],
+    corpus: Path | None,
+    results: Path,
+    dry_run: bool,
+) -> None:
+    from harness.plan import load_plan, parse_axis
+    from harness.training.corpora import load_corpus
+
+    if corpus is not None:
+        load_corpus(corpus)
+    plan = load_plan(name).select(
+        studies,
+        dict(parse_axis(text) for text in axes),
+        backends,
+        None if corpus is None else str(corpus.resolve()),
+    )
+    if dry_run:
+        cases = plan.cases()
+        for case in cases:
+            print(case)
+        print(f"{len(cases)} cases")
+        return
+    from harness.folder import create_run
+    from harness.measure.environment import environment
+
+    _execute(create_run(results, plan, environment(), shlex.join(["python", *sys.argv])))
+
+
+def _execute(folder: Path) -> None:
+    """Run what is left of a run, write its report, and exit with the run's status."""
+    from rich.console import Console
+
+    from harness.progress import Terminal
+    from harness.report import write_report
+    from harness.run import execute
+
+    console = Console(stderr=False)
+    try:
+        with Terminal(console) as observer:
+            summary = execute(folder, observer)
+    except KeyboardInterrupt:
+        print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
+        print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
+        raise
+    print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
+    print(write_report(folder))
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+def _print_lists(kind: str | None) -> None:
+    from harness.initializations import INITIALIZATIONS
+    from harness.plan import preset_names
+    from harness.studies.study import STUDIES
+    from implementations.registry import BACKENDS, CELLS, nearest
+
+    def first_line(item: Any) -> str:
+        return (item.__doc__ or "").strip().splitlines()[0]
+
+    lists: dict[str, Callable[[], dict[str, str]]] = {
+        "plans": lambda: dict.fromkeys(preset_names(), ""),
+        "studies": lambda: {name: study.question for name, study in STUDIES.items()},
+        "backends": lambda: {name: first_line(load) for name, load in BACKENDS.items()},
+        "cells": lambda: {name: ", ".join(cell.gates) for name, cell in CELLS.items()},
+        "initializations": lambda: {name: first_line(f) for name, f in INITIALIZATIONS.items()},
+    }
+    if kind is not None and kind not in lists:
+        near = nearest(kind, lists)
+        raise UserError(
+            f"no list of {kind!r}" + (f"; did you mean {near!r}?" if near else ""),
+            expected=", ".join(lists),
+        )
+    for title, entries in lists.items():
+        if kind in (None, title):
+            print(title if kind is None else "", end="\n" if kind is None else "")
+            for name, text in entries().items():
+                print(f"  {name:24}{text}".rstrip())

@@ -1,0 +1,69 @@
+"""What a person sees while a run goes on: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harness.case import Case
+from harness.outcome import Failed, Outcome
+
+LINE_EVERY_SECONDS = 5.0
+
+
+class Terminal:
+    """An observer of :func:`harness.run.execute`; use it as a context."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.percentage:>3.0f}%"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._total = self._done = 0
+        self._last_line = 0.0
+
+    def begin(self, total: int, done: int) -> None:
+        self._total, self._done = total, done
+        self._bar.update(self._task, total=total, completed=done)
+        if done:
+            self._console.print(f"{done} of {total} cases had ended before", highlight=False)
+
+    def start(self, case: Case) -> None:
+        self._bar.update(self._task, description=escape(str(case)))
+
+    def finish(self, case: Case, outcome: Outcome) -> None:
+        self._done += 1
+        self._bar.update(self._task, completed=self._done)
+        if isinstance(outcome, Failed):
+            reason = outcome.reason.splitlines()[0] if outcome.reason else "no reason given"
+            self._console.print(escape(f"failed: {case}: {reason}"), highlight=False, soft_wrap=True)
+        elif not self._console.is_terminal and self._line_is_due():
+            line = f"{self._done}/{self._total} {outcome.status}: {case}"
+            self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+    def _line_is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last_line < LINE_EVERY_SECONDS and self._done < self._total:
+            return False
+        self._last_line = now
+        return True
+
+    def __enter__(self) -> Terminal:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

@@ -1,0 +1,57 @@
+"""What `throughput` and `memory` share: the axes of one pass, its cost, and the proof that it is right."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import create_model
+
+from harness.case import Case
+from harness.measure.agreement import agreements, require_agreement
+from harness.measure.problem import Prepared, Problem
+from harness.measure.work import Sizes, Work, work
+from harness.studies.study import CellName, Context, DtypeName, PassName, Size, Study, StudyAxes
+
+PassAxes = create_model(  # a call, because "pass" cannot be written as a class attribute
+    "PassAxes",
+    __base__=StudyAxes,
+    cell=(list[CellName], ...),
+    **{"pass": (list[PassName], ["inference", "training"])},
+    dtype=(list[DtypeName], ["float32"]),
+    seq_len=(list[Size], ...),
+    batch_size=(list[Size], ...),
+    input_size=(Size | None, None),
+    hidden_size=(list[Size], ...),
+)
+
+
+class PassStudy(Study):
+    """A study that runs one pass of one cell in each backend."""
+
+    timing = True
+    Axes: ClassVar[type[StudyAxes]] = PassAxes
+
+    def work(self, case: Case) -> Work:
+        return work(
+            str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case), training=is_training(case)
+        )
+
+
+def is_training(case: Case) -> bool:
+    return case.axes["pass"] == "training"
+
+
+def prepare(case: Case, context: Context) -> tuple[Problem, Prepared]:
+    """The case's problem, and the same bound to the context's backend."""
+    problem = Problem.draw(str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case))
+    return problem, problem.on(context.backend)
+
+
+def prove(problem: Problem, prepared: Prepared, *, training: bool) -> float:
+    """Hold one pass against the float64 reference; the largest relative error.
+
+    Raises:
+        Disagreement: some result is not the reference's.
+    """
+    actual = prepared.results(training=training)
+    return require_agreement(agreements(actual, problem.reference(training=training), problem.dtype))

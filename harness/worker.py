@@ -1,0 +1,145 @@
+"""The supervised child process: it loads one backend and measures one case at a time.
+
+Requests come as JSON lines on standard input; answers go, as JSON lines, to what was standard output when
+the process started (then standard output joins standard error, so that no library can speak into the
+answers).  The process ends with its parent, however that one ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import IO, Any
+
+from harness import outcome as outcomes
+from harness.case import Case
+from harness.outcome import Failed, Outcome, Unsupported
+
+PARENT_POLL_SECONDS = 0.5
+
+
+def main() -> None:
+    """Run until the parent closes our input."""
+    parent = os.getppid()
+    _end_with_parent(parent)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    setup = json.loads(sys.stdin.readline())
+    try:
+        worker = Worker(setup["backend"], setup["num_threads"], setup["corpus"])
+    except Unavailable as error:
+        _answer(answers, {"unavailable": str(error)})
+        return
+    _answer(answers, {"ready": worker.describe()})
+    for line in sys.stdin:
+        request = json.loads(line)
+        outcome = worker.run(
+            Case.from_json(request["case"]), request["budget_seconds"], request["max_seconds"]
+        )
+        _answer(answers, {"outcome": outcomes.to_json(outcome)})
+
+
+class Unavailable(RuntimeError):
+    """The backend cannot be loaded here; the message is the reason."""
+
+
+class Worker:
+    """One loaded backend under one thread budget.
+
+    Raises:
+        Unavailable: the backend's library or device is absent.
+    """
+
+    def __init__(self, backend: str, num_threads: int, corpus: str | None) -> None:
+        from implementations.contract import BackendUnavailable
+        from implementations.registry import load_backend
+
+        try:
+            self.backend = load_backend(backend)
+        except BackendUnavailable as error:
+            raise Unavailable(str(error)) from error
+        self.backend.set_num_threads(num_threads)
+        self.num_threads = num_threads
+        self.corpus = corpus
+
+    def describe(self) -> dict[str, Any]:
+        """What the report says of this backend; also the proof that its thread budget is kept.
+
+        Raises:
+            RuntimeError: some thread pool is larger than the budget.
+        """
+        from threadpoolctl import threadpool_info
+
+        pools = {f"{p['internal_api']}:{p['prefix']}": p["num_threads"] for p in threadpool_info()}
+        for pool, threads in pools.items():
+            if threads > self.num_threads:
+                raise RuntimeError(f"{pool} has {threads} threads, the budget is {self.num_threads}")
+        return {
+            **self.backend.describe(),
+            "device": self.backend.device,
+            "num_threads": self.backend.num_threads,
+            "thread_pools": pools,
+        }
+
+    def run(self, case: Case, budget_seconds: float, max_seconds: float) -> Outcome:
+        """Measure one case; whatever goes wrong in it is its outcome."""
+        from harness.studies.study import STUDIES, Context
+
+        study = STUDIES[case.study]
+        context = Context(self.backend, self.num_threads, self.corpus, budget_seconds)
+        try:
+            reason = self._why_not(case, max_seconds)
+            return Unsupported(reason) if reason else study.measure(case, context)
+        except Exception as error:
+            return Failed(f"{type(error).__name__}: {error}", traceback.format_exc()[-8000:])
+
+    def _why_not(self, case: Case, max_seconds: float) -> str | None:
+        """Why this case is not started here: the backend lacks it, it is too large, or it takes too long."""
+        from harness.measure.estimate import estimate_seconds, why_too_large
+        from harness.measure.work import Sizes
+        from harness.studies.study import STUDIES
+
+        axes = case.axes
+        work = STUDIES[case.study].work(case)
+        if work is None:
+            return None
+        cell, dtype, sizes = str(axes["cell"]), str(axes["dtype"]), Sizes.of(case)
+        training = axes.get("pass", "training") == "training"
+        reason = self.backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
+        if reason or (reason := why_too_large(work)):
+            return reason
+        seconds = STUDIES[case.study].calls * estimate_seconds(
+            self.backend, cell, dtype, sizes, training=training, limit_seconds=max_seconds
+        )
+        if seconds <= max_seconds:
+            return None
+        return f"would take about {seconds:.0f} s, the plan allows max_seconds = {max_seconds:g}"
+
+
+def _answer(stream: IO[str], message: dict[str, Any]) -> None:
+    stream.write(json.dumps(message) + "\n")
+    stream.flush()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Die when the parent dies: at once through the kernel where it can, else within a poll."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+if __name__ == "__main__":
+    main()
