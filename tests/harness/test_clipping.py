@@ -1,0 +1,180 @@
+"""Every clipping rule against its definition, at its edges, and against torch where torch has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness.clipping import CLIPPING_RULES, Clipping
+
+THRESHOLD_RULES = [name for name in CLIPPING_RULES if "threshold" in CLIPPING_RULES[name].needs]
+NORM_RULES = ["global_norm", "global_norm_pascanu", "per_tensor_norm", "lecture_squared_norm"]
+
+
+def clipping(rule: str, threshold: float = 1.0) -> Clipping:
+    return Clipping(rule, threshold, steps=3)
+
+
+def draw(scale: float = 1.0) -> dict[str, Any]:
+    rng = np.random.default_rng(3)
+    return {"weight": scale * rng.standard_normal((4, 6)), "bias": scale * rng.standard_normal(4)}
+
+
+def norm(gradients: dict[str, Any]) -> float:
+    return float(np.linalg.norm(np.concatenate([np.ravel(array) for array in gradients.values()])))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 50.0])
+def test_global_norm_is_torchs(scale: float) -> None:
+    gradients = draw(scale)
+    tensors = [torch.nn.Parameter(torch.zeros(array.shape).double()) for array in gradients.values()]
+    for tensor, array in zip(tensors, gradients.values(), strict=True):
+        tensor.grad = torch.from_numpy(array.copy())
+    torch.nn.utils.clip_grad_norm_(tensors, 1.5)
+    clipped = Clipping("global_norm", 1.5).apply(gradients).gradients
+    for tensor, array in zip(tensors, clipped.values(), strict=True):
+        assert tensor.grad is not None
+        np.testing.assert_allclose(array, tensor.grad.numpy(), rtol=1e-14)
+
+
+def test_the_two_global_norms_differ_at_the_threshold() -> None:
+    exactly = {"weight": np.array([3.0, 4.0])}
+    assert Clipping("global_norm_pascanu", 5.0).apply(exactly).norm_after == 5.0
+    assert Clipping("global_norm", 5.0).apply(exactly).norm_after == pytest.approx(
+        5.0 / (1 + 2e-7), rel=1e-12
+    )
+    assert Clipping("global_norm", 5.0).apply(exactly).norm_after < 5.0
+
+
+@pytest.mark.parametrize("n", [1.5, 3.0, 40.0])
+def test_the_lectures_rule_makes_a_larger_gradient_smaller(n: float) -> None:
+    clipped = Clipping("lecture_squared_norm", 2.0).apply({"weight": np.array([n, 0.0])})
+    assert clipped.norm_after == pytest.approx(2.0 / n, rel=1e-14)
+
+
+def test_the_lectures_rule_compares_the_square() -> None:
+    below = {"weight": np.array([np.sqrt(1.99)])}
+    assert Clipping("lecture_squared_norm", 2.0).apply(below).gradients["weight"] == below["weight"]
+
+
+def test_per_tensor_norm_bounds_each_tensor_alone() -> None:
+    clipped = (
+        Clipping("per_tensor_norm", 1.0)
+        .apply({"a": np.array([3.0, 4.0]), "b": np.array([0.3, 0.4])})
+        .gradients
+    )
+    np.testing.assert_allclose(clipped["a"], [0.6, 0.8], rtol=1e-15)
+    np.testing.assert_array_equal(clipped["b"], [0.3, 0.4])
+
+
+def test_value_clamps_each_entry() -> None:
+    clipped = Clipping("value", 0.5).apply({"a": np.array([-2.0, -0.5, 0.1, 7.0])}).gradients
+    np.testing.assert_array_equal(clipped["a"], [-0.5, -0.5, 0.1, 0.5])
+
+
+def test_per_sample_norm_bounds_each_sample_alone() -> None:
+    clipped = (
+        Clipping("per_sample_norm", 1.0, place="state")
+        .apply({"h": np.array([[3.0, 4.0], [0.3, 0.4]])})
+        .gradients
+    )
+    np.testing.assert_allclose(clipped["h"], [[0.6, 0.8], [0.3, 0.4]], rtol=1e-15)
+
+
+def test_adaptive_bounds_each_unit_by_its_weights() -> None:
+    weights = {"w": np.array([[3.0, 4.0], [0.0, 0.0]]), "b": np.array([0.6, 0.8])}
+    gradients = {"w": np.ones((2, 2)), "b": np.array([1e-3, 0.0])}
+    clipped = Clipping("adaptive", 0.01).apply(gradients, weights).gradients
+    np.testing.assert_allclose(np.linalg.norm(clipped["w"], axis=1), [0.05, 1e-5], rtol=1e-12)
+    np.testing.assert_array_equal(clipped["b"], gradients["b"])
+
+
+@pytest.mark.parametrize("rule", CLIPPING_RULES)
+def test_a_small_gradient_passes_and_nothing_given_is_changed(rule: str) -> None:
+    for scale in (1e-6, 10.0):
+        gradients, parameters = draw(scale), draw(1.0)
+        before = {name: array.copy() for name, array in gradients.items()}
+        if rule == "per_sample_norm":
+            gradients = before = {"h": gradients["weight"]}
+        clipped = clipping(rule).apply(gradients, parameters)
+        for name, array in clipped.gradients.items():
+            assert array is not gradients[name]
+            np.testing.assert_array_equal(gradients[name], before[name])
+            if scale < 1.0:
+                np.testing.assert_array_equal(array, before[name])
+        assert clipped.norm_after <= clipped.norm_before == pytest.approx(norm(before), rel=1e-14)
+        assert clipped.non_finite == 0
+
+
+@pytest.mark.parametrize("rule", [*NORM_RULES, "per_sample_norm"])
+@pytest.mark.parametrize("huge", [1e30, 1e200, 1.7e308])
+def test_huge_gradients_are_scaled_and_not_zeroed(rule: str, huge: float) -> None:
+    dtype = np.float32 if huge < 1e38 else np.float64
+    given = {"a": np.full((1, 4), huge, dtype)}
+    clipped = clipping(rule, 1e160 if rule == "lecture_squared_norm" else 1.0).apply(given).gradients["a"]
+    assert clipped.dtype == dtype
+    assert np.all(clipped > 0.0)
+    if rule != "lecture_squared_norm":
+        np.testing.assert_allclose(clipped, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", NORM_RULES)
+def test_tiny_gradients_stay(rule: str) -> None:
+    given = {"a": np.full(4, 1e-200)}
+    clipped = clipping(rule).apply(given)
+    np.testing.assert_array_equal(clipped.gradients["a"], given["a"])
+    assert clipped.norm_before == pytest.approx(2e-200)
+
+
+@pytest.mark.parametrize("rule", CLIPPING_RULES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_entries_stay_visible_and_are_counted(rule: str, bad: float) -> None:
+    given = {"a": np.array([[bad, 1.0], [2.0, 3.0]])}
+    clipped = clipping(rule).apply(given, {"a": np.ones((2, 2))})
+    assert clipped.non_finite == 1
+    assert not np.any(clipped.gradients["a"] == 0.0)
+    if rule != "value":
+        np.testing.assert_array_equal(clipped.gradients["a"][0], given["a"][0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_torch_tensors_come_back_as_they_were(dtype: torch.dtype) -> None:
+    given = {"a": torch.tensor([3.0, 4.0], dtype=dtype)}
+    clipped = Clipping("global_norm_pascanu", 1.0).apply(given).gradients["a"]
+    assert clipped.dtype == dtype
+    assert torch.allclose(clipped.double(), torch.tensor([0.6, 0.8]).double(), rtol=5e-3)
+    assert given["a"].tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("rule", THRESHOLD_RULES)
+@pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), None])
+def test_bad_thresholds_are_refused(rule: str, threshold: float | None) -> None:
+    with pytest.raises(ValueError, match="threshold"):
+        Clipping(rule, threshold)
+
+
+@pytest.mark.parametrize(("rule", "place"), [("per_sample_norm", "parameters"), ("adaptive", "state")])
+def test_a_rule_where_it_cannot_act_is_refused(rule: str, place: Any) -> None:
+    with pytest.raises(ValueError, match=f"{rule!r} cannot act at place {place!r}: .*; it can at"):
+        Clipping(rule, 1.0, place=place)
+
+
+def test_other_bad_arguments_are_refused() -> None:
+    with pytest.raises(KeyError, match="did you mean 'global_norm'"):
+        Clipping("global_nrm", 1.0)
+    with pytest.raises(ValueError, match="place must be one of parameters, state, gates, got 'states'"):
+        Clipping("value", 1.0, place="states")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs steps"):
+        Clipping("truncated")
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        Clipping("truncated", steps=0)
+    with pytest.raises(ValueError, match="needs the parameters too: missing a"):
+        Clipping("adaptive", 0.1).apply({"a": np.ones(2)})
+
+
+def test_the_default_place() -> None:
+    assert Clipping("value", 1.0).place == "parameters"
+    assert Clipping("truncated", steps=2).place == "state"
