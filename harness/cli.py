@@ -126,10 +126,10 @@ def _run_plan(
     dry_run: bool,
 ) -> None:
     from harness.plan import load_plan, parse_axis
-    from harness.training.corpora import load_corpus
+    from harness.training.corpora import read_corpus
 
     if corpus is not None:
-        load_corpus(corpus)
+        read_corpus(str(corpus))
     plan = load_plan(name).select(
         studies,
         dict(parse_axis(text) for text in axes),

@@ -6,6 +6,7 @@ over several blocks).  Presets are the files in `harness/plans/`.  A plan expand
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tomllib
@@ -66,10 +67,12 @@ class Plan(BaseModel):
     def cases(self) -> list[Case]:
         """Every case, once, in the plan's order; replicate after replicate."""
         found: dict[str, Case] = {}
+        text = {} if self.corpus is None else {"corpus": _identity(Path(self.corpus))}
         for replicate in range(self.replicates):
             for name, axes in self.axes():
                 for point in STUDIES[name].points(axes):
-                    case = Case(name, point, replicate)
+                    read = text if point.get("inputs") == "text" else {}
+                    case = Case(name, {**point, **read}, replicate)
                     found.setdefault(case.key, case)
         return list(found.values())
 
@@ -221,6 +224,11 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
             )
         for block in blocks[name]:
             block[axis] = list(values) if swept else values[0]
+
+
+def _identity(corpus: Path) -> str:
+    """A file's name and digest: another text is another case."""
+    return f"{corpus.name}:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
