@@ -1,0 +1,29 @@
+"""How far gradients reach: exact Jacobians, their products, and what follows from them.
+
+Analytic one-step Jacobians come from the cells; products are kept with exponents, so that no lag under- or
+overflows.  Importing this loads NumPy alone.
+"""
+
+from harness.gradients.adjoint import Adjoint, adjoint_decay
+from harness.gradients.decay import Decay, jacobian_decay
+from harness.gradients.measured import measured_jacobian
+from harness.gradients.theory import (
+    has_norm_bound,
+    log10_forget_gate_decay,
+    log10_norm_bound,
+    log10_product_bound,
+)
+from harness.gradients.trajectory import ForwardDiverged
+
+__all__ = [
+    "Adjoint",
+    "Decay",
+    "ForwardDiverged",
+    "adjoint_decay",
+    "has_norm_bound",
+    "jacobian_decay",
+    "log10_forget_gate_decay",
+    "log10_norm_bound",
+    "log10_product_bound",
+    "measured_jacobian",
+]
