@@ -29,7 +29,8 @@ class Adjoint:
     log10_total: (T+1, B), log10 ‖dL/dh_k‖₂ for k = 0…T, after clipping; an exact zero is −inf.
     log10_direct: (T+1, B), the part that the loss sends to h_k itself (at T also grad_final_state).
     parameters: name -> dL/d parameter, after clipping at whichever place.
-    clipped: (T+1, B), where clipping at place "state" changed δ_k.
+    clipped: (T+1, B), where clipping at place "state" changed δ_k; with "truncated", where some loss gradient
+        would have come from further than its steps.
     non_finite: entries that clipping met as NaN or inf.
     """
 
@@ -183,6 +184,7 @@ def _truncated(trajectory: Trajectory, direct: list[Array], steps: int) -> Adjoi
         travelling = [array.reshape(count, batch_size, -1) for array in found.state]
         total = [_add_to_first(own, came) for own, came in zip(total, travelling, strict=True)]
     clipped = np.zeros((seq_len + 1, batch_size), bool)
+    clipped[: max(0, seq_len - steps)] = True
     return Adjoint(_log10_norm(total[0]), _log10_norms(direct[0]), gradients, clipped, 0)
 
 

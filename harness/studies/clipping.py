@@ -1,0 +1,134 @@
+"""Clipping: what each rule, at each place, does to dL/dh_k on its way back and to the parameter gradient.
+
+The loss is L = mean over the batch of ½‖R h_t − y_t‖², at the last step alone or summed over all steps, with
+a fixed random readout R (entries N(0, 1/H)) and targets y_t ~ N(0, 1), as wide as h.  At the last step alone,
+dL/dh_k shows the Jacobian products bare; over all steps, nearby losses cover what has vanished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from harness.case import Case, Scalar
+from harness.clipping import CLIPPING_RULES, PLACES, Clipping
+from harness.clipping.clipping import why_not
+from harness.clipping.norms import Norm
+from harness.gradients import Adjoint, ForwardDiverged, adjoint_decay
+from harness.gradients.trajectory import run_forward
+from harness.outcome import Measured, Unsupported
+from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
+from harness.studies.study import STUDIES, Context, Size, StudyAxes, known, one_of
+from implementations.contract import Parameters
+
+LOSSES = ("last", "all")
+_READOUT = 4
+"""Name of the random stream of the readout and the targets."""
+
+
+class ClippingAxes(NetworkAxes):
+    rule: list[Annotated[str, known(CLIPPING_RULES)]] = ["global_norm", "value", "per_sample_norm"]
+    place: list[Annotated[str, one_of("place", PLACES[:2])]] = ["parameters", "state"]
+    threshold: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = [0.01, 0.1, 1.0]
+    loss: list[Annotated[str, one_of("loss", LOSSES)]] = ["last"]
+    steps: Size | None = None
+    """How many steps back "truncated" goes."""
+
+
+class ClippingStudy(NetworkStudy):
+    """Columns: lag (T − k), sample, log10_norm_unclipped and log10_norm_clipped: ‖dL/dh_k‖₂.
+
+    Facts: parameter_norm_unclipped, parameter_norm_clipped (2-norm of all parameters' gradients together),
+    cosine of the angle between the two (null where one is zero or not finite), clipped_steps_fraction (of the
+    T + 1 steps, those at which some sample's δ was changed), clipped_samples_fraction (of all steps and
+    samples), non_finite (entries that the rule met as NaN or inf).
+    """
+
+    name = "clipping"
+    question = "What does clipping do to the gradient?"
+    Axes: ClassVar[type[StudyAxes]] = ClippingAxes
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Every combination of rule and place that can be had; what a rule does not look at comes once."""
+        seen: set[tuple[Scalar, ...]] = set()
+        for point in super().points(axes):
+            rule, place = str(point["rule"]), str(point["place"])
+            needs = CLIPPING_RULES[rule].needs
+            if why_not(rule, place) or ("steps" in needs and point["steps"] is None):
+                continue
+            if not needs:
+                point = {**point, "place": "parameters"}
+            if "threshold" not in needs:
+                point = {**point, "threshold": None}
+            if "steps" not in needs:
+                point = {**point, "steps": None}
+            if (identity := tuple(point.values())) not in seen:
+                seen.add(identity)
+                yield point
+
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        axes: dict[str, Any] = dict(case.axes)
+        parameters, inputs = draw_network(case, context)
+        rule = Clipping(axes["rule"], axes["threshold"], axes["place"], axes["steps"])
+        try:
+            grad_output = loss_gradient(axes["cell"], parameters, inputs, axes["loss"], axes["seed"])
+            plain, clipped = (
+                adjoint_decay(axes["cell"], parameters, inputs, grad_output=grad_output, clipping=clipping)
+                for clipping in (None, rule)
+            )
+        except ForwardDiverged as error:
+            return Unsupported(str(error))
+        return _measured(plain, clipped)
+
+
+def loss_gradient(
+    cell: str, parameters: Parameters, inputs: NDArray[Any], loss: str, seed: int
+) -> NDArray[np.float64]:
+    """dL/d output (T, B, H) of this file's loss."""
+    output = run_forward(cell, parameters, inputs).states[0][1:]
+    hidden_size = parameters.hidden_size
+    rng = np.random.default_rng([seed, _READOUT])
+    readout = rng.standard_normal((hidden_size, hidden_size)) / np.sqrt(hidden_size)
+    targets = rng.standard_normal(output.shape)
+    gradient = (output @ readout.T - targets) @ readout / output.shape[1]
+    if loss == "last":
+        gradient[:-1] = 0.0
+    return gradient
+
+
+def _measured(plain: Adjoint, clipped: Adjoint) -> Measured:
+    steps, samples = plain.log10_total.shape
+    # k runs from 0 to T; lags read from 0 upwards.
+    columns = {
+        "lag": np.repeat(np.arange(steps), samples).tolist(),
+        "sample": np.tile(np.arange(samples), steps).tolist(),
+        "log10_norm_unclipped": plain.log10_total[::-1].ravel().tolist(),
+        "log10_norm_clipped": clipped.log10_total[::-1].ravel().tolist(),
+    }
+    before, after = (Norm(adjoint.parameters.values()) for adjoint in (plain, clipped))
+    facts = {
+        "parameter_norm_unclipped": float(before.value.item()),
+        "parameter_norm_clipped": float(after.value.item()),
+        "cosine": _cosine(plain.parameters, clipped.parameters, before, after),
+        "clipped_steps_fraction": float(clipped.clipped.any(axis=1).mean()),
+        "clipped_samples_fraction": float(clipped.clipped.mean()),
+        "non_finite": clipped.non_finite,
+    }
+    return Measured(columns, facts)
+
+
+def _cosine(
+    first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[Any]], norm_1: Norm, norm_2: Norm
+) -> float | None:
+    largest_1, largest_2 = norm_1.largest.item(), norm_2.largest.item()
+    if not (norm_1.finite.all() and norm_2.finite.all() and largest_1 > 0.0 and largest_2 > 0.0):
+        return None
+    products = (np.sum((first[n] / largest_1) * (second[n] / largest_2)) for n in first)
+    return float(sum(products) / (norm_1.relative.item() * norm_2.relative.item()))
+
+
+STUDIES.register("clipping")(ClippingStudy())

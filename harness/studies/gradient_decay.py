@@ -1,0 +1,86 @@
+"""Gradient decay: exact norms of every block of ∂s_T/∂s_k, at every lag, for a network as it starts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.case import Case
+from harness.gradients import (
+    ForwardDiverged,
+    has_norm_bound,
+    jacobian_decay,
+    log10_norm_bound,
+    log10_product_bound,
+)
+from harness.gradients.products import block_names
+from harness.measure.work import Sizes, Work
+from harness.outcome import Measured, Unsupported
+from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
+from harness.studies.study import STUDIES, Context, StudyAxes
+from implementations.registry import CELLS
+
+ALL_LAGS_UP_TO = 256
+LOG_SPACED_LAGS = 128
+
+
+def chosen_lags(seq_len: int) -> NDArray[np.int64]:
+    """All of 0…T up to T = 256; beyond, 0 and about 128 lags from 1 to T in equal ratios."""
+    if seq_len <= ALL_LAGS_UP_TO:
+        return np.arange(seq_len + 1)
+    spaced = np.rint(np.geomspace(1, seq_len, LOG_SPACED_LAGS)).astype(np.int64)
+    return np.unique(np.concatenate([[0], spaced]))
+
+
+class GradientDecay(NetworkStudy):
+    """Columns: lag, block, sample (index in the batch), log10_spectral_norm, log10_frobenius_norm (an exact
+    zero is −inf), log10_bound = (β_W β_h)^lag where the cell is a simple RNN, and log10_product_bound =
+    Π‖J_j‖₂ where the state is h alone; null elsewhere.  A simple RNN and a GRU have the one block hh.
+    """
+
+    name = "gradient_decay"
+    question = "How far does the gradient reach?"
+    Axes: ClassVar[type[StudyAxes]] = NetworkAxes
+
+    def work(self, case: Case) -> Work:
+        """2·T·B·S³ FLOP for the products, and 10·S³ for the norms of each block at each lag."""
+        sizes = Sizes.of(case)
+        states = len(CELLS[str(case.axes["cell"])].state_names)
+        cube = float(sizes.batch_size * (states * sizes.hidden_size) ** 3)
+        flop = cube * (2.0 * sizes.seq_len + 20.0 * len(chosen_lags(sizes.seq_len)))
+        kept = sizes.seq_len * sizes.batch_size * (states * sizes.hidden_size + sizes.input_size)
+        return Work(flop, 8.0 * (kept + 8.0 * sizes.batch_size * (states * sizes.hidden_size) ** 2))
+
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        cell, sizes = str(case.axes["cell"]), Sizes.of(case)
+        names = CELLS[cell].state_names
+        parameters, inputs = draw_network(case, context)
+        lags = chosen_lags(sizes.seq_len)
+        try:
+            decay = jacobian_decay(
+                cell,
+                parameters,
+                inputs,
+                lags=lags,
+                blocks=block_names(CELLS[cell]) if len(names) > 1 else ("hh",),
+            )
+        except ForwardDiverged as error:
+            return Unsupported(str(error))
+        frame = decay.to_frame()
+        bound = log10_norm_bound(cell, parameters, lags) if has_norm_bound(cell) else None
+        product = log10_product_bound(cell, parameters, inputs, lags=lags) if len(names) == 1 else None
+        columns: dict[str, Any] = {str(name): frame[name].tolist() for name in frame}
+        columns["log10_bound"] = _column(
+            None if bound is None else np.repeat(bound, sizes.batch_size), len(frame)
+        )
+        columns["log10_product_bound"] = _column(None if product is None else product.ravel(), len(frame))
+        return Measured(columns)
+
+
+def _column(values: NDArray[np.float64] | None, length: int) -> list[float | None]:
+    return [None] * length if values is None else values.tolist()
+
+
+STUDIES.register("gradient_decay")(GradientDecay())

@@ -1,0 +1,88 @@
+"""What the gradient studies share: the axes of a network at its start, and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from harness.case import Case, Scalar
+from harness.initializations import initialize
+from harness.inputs import INPUT_KINDS, make_inputs
+from harness.measure.work import Sizes
+from harness.studies.study import (
+    BackendName,
+    CellName,
+    Context,
+    InitializationName,
+    OptionalFloat,
+    Size,
+    Study,
+    StudyAxes,
+    one_of,
+)
+from implementations.contract import Parameters
+from implementations.registry import CELLS
+
+Seed = Annotated[int, Field(ge=0, strict=True)]
+InputKind = Annotated[str, one_of("inputs", INPUT_KINDS)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class NetworkAxes(StudyAxes):
+    """A cell, how its parameters start, and what it is fed."""
+
+    backend: list[BackendName] = ["numpy"]
+    cell: list[CellName]
+    initialization: list[InitializationName] = ["pytorch_uniform"]
+    gain: list[Finite] = [1.0]
+    forget_bias: list[OptionalFloat] = [None]
+    inputs: list[InputKind] = ["noise"]
+    seq_len: list[Size]
+    hidden_size: list[Size]
+    batch_size: Size = 4
+    input_size: Size | None = None
+    seed: list[Seed] = [0, 1, 2]
+
+
+class NetworkStudy(Study):
+    """A study of networks as they start; the analysis runs in NumPy."""
+
+    compares_backends = False
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Every combination; a cell without a forget gate comes once for all forget biases, with none."""
+        seen: set[tuple[Scalar, ...]] = set()
+        for point in super().points(axes):
+            if "f" not in CELLS[str(point["cell"])].gates:
+                point = {**point, "forget_bias": None}
+            if (identity := tuple(point.values())) not in seen:
+                seen.add(identity)
+                yield point
+
+
+def draw_network(case: Case, context: Context) -> tuple[Parameters, NDArray[np.float64]]:
+    """The case's parameters and its inputs (T, B, I)."""
+    axes: dict[str, Any] = dict(case.axes)
+    sizes = Sizes.of(case)
+    parameters = initialize(
+        axes["initialization"],
+        axes["cell"],
+        sizes.input_size,
+        sizes.hidden_size,
+        seed=axes["seed"],
+        gain=axes["gain"],
+        forget_bias=axes["forget_bias"],
+    )
+    inputs = make_inputs(
+        axes["inputs"],
+        sizes.seq_len,
+        sizes.batch_size,
+        sizes.input_size,
+        seed=axes["seed"],
+        corpus=context.corpus,
+    )
+    return parameters, inputs
