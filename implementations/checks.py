@@ -43,6 +43,13 @@ def check_dtype(dtype: str) -> str:
     raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}{hint}")
 
 
+def check_num_threads(n: int) -> int:
+    """`n` itself, where it is a number of threads; ValueError where it is below 1."""
+    if n < 1:
+        raise ValueError(f"num_threads must be at least 1, got {n}")
+    return n
+
+
 def check_bind(backend: Backend, cell: str, parameters: Parameters, dtype: str) -> Cell:
     """The definition of `cell`, once it is clear that `backend` can bind these parameters to it.
 

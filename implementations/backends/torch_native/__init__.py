@@ -1,0 +1,28 @@
+"""Backends `torch` and `cudnn`: torch.nn.RNN, LSTM and GRU, on the CPU and on a CUDA device.
+
+This module names them; torch itself is imported only when one of them is loaded.
+"""
+
+from __future__ import annotations
+
+from implementations.contract import Backend, BackendUnavailable
+from implementations.registry import BACKENDS
+
+
+@BACKENDS.register("torch")
+def load_torch() -> Backend:
+    """torch.nn.RNN, LSTM and GRU on the CPU (oneDNN, ATen)."""
+    from implementations.backends.torch_native.backend import TorchBackend
+
+    return TorchBackend()
+
+
+@BACKENDS.register("cudnn")
+def load_cudnn() -> Backend:
+    """torch.nn.RNN, LSTM and GRU on a CUDA device with cuDNN on."""
+    from implementations.backends.torch_native.cudnn import CudnnBackend, why_unavailable
+
+    reason = why_unavailable()
+    if reason is not None:
+        raise BackendUnavailable(f"cudnn: {reason}")
+    return CudnnBackend()
