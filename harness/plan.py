@@ -188,7 +188,9 @@ def checked(data: Mapping[str, Any], source: str) -> Plan:
 def _first_error(
     error: ValidationError, source: str, place: tuple[str | int, ...], fields: Mapping[str, Any]
 ) -> UserError:
-    first = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    # a misspelt key is also a missing one: the misspelling is what the user can see
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
     where = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}"
         for part in (*place, *first["loc"])

@@ -68,7 +68,7 @@ class Supervisor:
             return
         self._pending = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.worker"],
+            [sys.executable, "-X", "faulthandler", "-m", "harness.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -1,0 +1,126 @@
+"""The command line from outside: what it lists, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness.command import ROOT, run_all, write_plan
+
+HEAVY = ("torch", "numba", "matplotlib")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--list"]])
+def test_looking_loads_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom harness.cli import run_all\n"
+        f"try:\n    run_all({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_packages_loads_nothing_heavy():
+    code = (
+        "import sys, harness, implementations\n"
+        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\nassert not heavy, heavy"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_list_names_every_kind():
+    out = run_all("--list").stdout
+    for word in ("quick", "throughput", "numba", "gru_reset_before", "orthogonal"):
+        assert word in out
+
+
+GOOD = """
+name = "good"
+[studies.parity]
+backend = ["numpy"]
+cell = ["lstm"]
+seq_len = [2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("lstm", "lstn"), ["studies.parity.cell[0]", "'lstn'", "did you mean 'lstm'"]),
+        (('"numpy"', '"nunpy"'), ["studies.parity.backend[0]", "did you mean 'numpy'"]),
+        (("studies.parity", "studies.paritty"), ["studies.paritty", "did you mean 'parity'"]),
+        (("seq_len", "seqlen"), ["studies.parity.seqlen", "did you mean 'seq_len'"]),
+        (("[2]", "[0]"), ["studies.parity.seq_len[0]", "greater than or equal to 1", "got 0"]),
+        (("[2]", '["two"]'), ["studies.parity.seq_len[0]", "valid integer", 'got "two"']),
+        (("[2]", "[]"), ["studies.parity.seq_len", "at least one value"]),
+        (("[2]", "[2"), ["not TOML"]),
+        (('"good"', '"../good"'), ["name", "pattern"]),
+        (('name = "good"', 'name = "good"\nsed = 1'), ["sed", "did you mean 'seed'"]),
+    ],
+)
+def test_a_wrong_plan_is_one_line_with_its_place(tmp_path, change, words):
+    plan = write_plan(tmp_path / "plan.toml", GOOD.replace(*change))
+    results = tmp_path / "results"
+    refused(run_all("--plan", plan, "--results", results), words)
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plan", "quik"], ["unknown plan 'quik'", "did you mean 'quick'"]),
+        (["--plan", "no/such/plan.toml"], ["no/such/plan.toml", "cannot read"]),
+        (["--study", "througput"], ["did you mean 'throughput'"]),
+        (["--axis", "seq_len"], ["NAME=VALUE"]),
+        (["--axis", "sequence_len=3"], ["did you mean 'seq_len'"]),
+        (["--axis", "seq_len=0"], ["seq_len[0]"]),
+        (["--backend", "nmba"], ["did you mean 'numba'"]),
+        (["--corpus", "no-such-file.txt"], ["no-such-file.txt"]),
+        (["--resume", "no-such-run"], ["no run 'no-such-run'"]),
+        (["--no-such-option"], ["--no-such-option"]),
+    ],
+)
+def test_a_wrong_option_is_one_line(tmp_path, arguments, words):
+    results = tmp_path / "results"
+    refused(run_all(*arguments, "--results", results), words)
+    assert not results.exists()
+
+
+def test_a_binary_corpus_is_refused(tmp_path):
+    corpus = tmp_path / "corpus.bin"
+    corpus.write_bytes(bytes(range(256)) * 100)
+    refused(run_all("--corpus", corpus, "--results", tmp_path / "results"), ["corpus.bin"])
+
+
+def test_a_results_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    plan = write_plan(tmp_path / "plan.toml", GOOD)
+    refused(run_all("--plan", plan, "--results", tmp_path / "file" / "results"), ["cannot write"])
+
+
+def test_dry_run_prints_the_cases_and_writes_nothing(tmp_path):
+    plan = write_plan(tmp_path / "plan.toml", GOOD)
+    done = run_all("--plan", plan, "--results", tmp_path / "results", "--dry-run")
+    assert done.returncode == 0
+    assert "2 cases" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_unsupported_cases_alone_are_no_failure(tmp_path):
+    plan = write_plan(tmp_path / "plan.toml", GOOD.replace('"numpy"', '"numpy", "faulty"'))
+    done = run_all("--plan", plan, "--results", tmp_path / "results", "--axis", "seq_len=118")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 unsupported" in done.stdout
+
+
+def refused(done, words):
+    """Exit 2, one line on standard error that holds every word, and no traceback."""
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0], lines[0]

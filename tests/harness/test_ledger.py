@@ -1,0 +1,83 @@
+"""The ledger: every planned case stands in it, each ends once, and damage is named."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from harness.case import Case
+from harness.errors import UserError
+from harness.ledger import Ledger
+from harness.outcome import Failed, Measured, Unsupported
+
+CASES = [Case("throughput", {"backend": b, "seq_len": t}) for b in ("numba", "torch") for t in (1, 2)]
+
+
+@pytest.fixture()
+def ledger(tmp_path):
+    with Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r", "plan": {"name": "p"}}, CASES) as ledger:
+        yield ledger
+
+
+def record(ledger, case, outcome):
+    ledger.record(case, outcome, finished_at=1.0, elapsed_seconds=0.5)
+
+
+def test_outcomes_read_back_as_they_were(ledger):
+    outcomes = [
+        Measured({"lag": [0, 1], "log10_norm": [0.0, float("-inf")]}, {"flop": 2.0, "method": None}),
+        Unsupported("no device"),
+        Failed("killed by SIGSEGV", "the end of its log"),
+    ]
+    for case, outcome in zip(CASES, outcomes, strict=False):
+        record(ledger, case, outcome)
+    assert [entry.outcome for entry in ledger.entries()] == [*outcomes, None]
+    assert [entry.case for entry in ledger.entries()] == CASES
+    assert ledger.counts() == {"measured": 1, "unsupported": 1, "failed": 1, "open": 1}
+    assert ledger.finished_keys() == {case.key for case in CASES[:3]}
+
+
+def test_a_case_ends_once(ledger):
+    record(ledger, CASES[0], Unsupported("first"))
+    with pytest.raises(sqlite3.IntegrityError):
+        record(ledger, CASES[0], Unsupported("second"))
+    assert next(ledger.entries()).outcome == Unsupported("first")
+
+
+def test_a_case_that_was_not_planned_cannot_end(ledger):
+    with pytest.raises(sqlite3.IntegrityError):
+        record(ledger, Case("throughput", {"backend": "numba", "seq_len": 3}), Unsupported("?"))
+
+
+def test_facts_are_kept_and_replaced(ledger):
+    ledger.set_fact("run_id", "s")
+    assert ledger.facts() == {"schema_version": 1, "run_id": "s", "plan": {"name": "p"}}
+
+
+def test_a_second_process_reads_while_the_first_writes(ledger):
+    record(ledger, CASES[0], Unsupported("here"))
+    with Ledger.open(ledger.path) as reader:
+        assert reader.counts()["unsupported"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a ledger at all" * 100, b"SQLite format 3\x00" + bytes(4096)])
+def test_damage_is_one_line_that_names_the_file(tmp_path, content):
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"ledger\.sqlite") as caught:
+        Ledger.open(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_schema_is_refused(ledger):
+    ledger.set_fact("schema_version", 99)
+    with pytest.raises(UserError, match="expected schema version 1; got 99"):
+        Ledger.open(ledger.path)
+
+
+def test_columns_of_different_lengths_are_no_measurement():
+    with pytest.raises(ValueError, match="one length"):
+        Measured({"a": [1], "b": [1, 2]})
+    with pytest.raises(ValueError, match="both as a column and as a fact"):
+        Measured({"a": [1]}, {"a": 1})

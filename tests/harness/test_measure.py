@@ -1,0 +1,98 @@
+"""Measuring: known amounts come out, wrong results are caught, estimates are near."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from harness.measure.agreement import Disagreement, agreements, require_agreement
+from harness.measure.environment import environment
+from harness.measure.estimate import estimate_seconds, why_too_large
+from harness.measure.memory import peak_of
+from harness.measure.problem import Problem
+from harness.measure.timing import MINIMUM_SAMPLES, time_calls
+from harness.measure.work import Sizes, Work, flop
+from implementations.registry import CELLS, load_backend
+
+MIB = 2**20
+ON_CPU = SimpleNamespace(device_memory=lambda: None)
+
+
+@pytest.mark.parametrize("mib", [10, 64, 300])
+def test_a_known_allocation_is_measured(mib):
+    peak = peak_of(lambda: np.ones(mib * MIB, np.uint8), ON_CPU)
+    assert abs(peak.peak_bytes - mib * MIB) <= max(0.02 * mib * MIB, MIB)
+
+
+def test_memory_freed_before_does_not_hide_what_a_call_takes():
+    kept = [np.ones(MIB // 8, np.uint8) for _ in range(400)]
+    del kept
+    peak = peak_of(lambda: [np.ones(MIB // 8, np.uint8) for _ in range(400)], ON_CPU)
+    assert abs(peak.peak_bytes - 50 * MIB) <= 2 * MIB
+
+
+def test_samples_are_in_order_with_the_first_call_and_warm_ups_apart():
+    pauses = iter([0.05] + [0.003] * 1000)
+    samples = time_calls(lambda: time.sleep(next(pauses)), lambda: None, budget_seconds=0.05)
+    phases = [s.phase for s in samples]
+    assert phases[0] == "first_call"
+    assert phases == sorted(phases, key=["first_call", "warmup", "sample"].index)
+    assert phases.count("sample") >= MINIMUM_SAMPLES
+    assert [s.index for s in samples if s.phase == "sample"] == list(range(phases.count("sample")))
+    assert samples[0].seconds >= 0.05
+    assert all(s.seconds >= 0.003 for s in samples)
+
+
+def test_short_calls_are_looped_until_the_clock_can_see_them():
+    samples = time_calls(lambda: None, lambda: None, budget_seconds=0.02)
+    assert all(s.loops > 100 for s in samples if s.phase == "sample")
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_reference_agrees_with_itself(cell, dtype):
+    problem = Problem.draw(cell, dtype, Sizes(5, 2, 3, 4))
+    actual = problem.on(load_backend("numpy")).results(training=True)
+    found = agreements(actual, problem.reference(training=True), dtype)
+    names = {a.quantity for a in found}
+    assert {"output", "final_h", "grad_inputs", "grad_initial_h", "grad_weight_hh", "grad_bias_ih"} <= names
+    assert require_agreement(found) < 1e-5
+
+
+def test_a_wrong_gradient_is_a_disagreement():
+    problem = Problem.draw("gru", "float64", Sizes(5, 2, 3, 4))
+    actual = problem.on(load_backend("numpy")).results(training=True)
+    actual["grad_bias_hh"] = actual["grad_bias_hh"] * (1 + 1e-6)
+    with pytest.raises(Disagreement, match="grad_bias_hh differs"):
+        require_agreement(agreements(actual, problem.reference(training=True), "float64"))
+
+
+def test_an_estimate_is_within_a_factor_of_the_truth():
+    backend, sizes = load_backend("naive"), Sizes(8, 2, 24, 24)
+    prepared = Problem.draw("lstm", "float64", sizes).on(backend)
+    prepared.run(training=True)
+    start = time.perf_counter()
+    prepared.run(training=True)
+    seconds = time.perf_counter() - start
+    estimate = estimate_seconds(backend, "lstm", "float64", sizes, training=True, limit_seconds=1e-3)
+    assert seconds / 4 < estimate < seconds * 4
+
+
+def test_flop_counts_two_per_multiplication_of_the_products():
+    assert flop("lstm", Sizes(7, 5, 3, 4), training=False) == 2 * 7 * 5 * (4 * 4) * (3 + 4)
+    assert flop("gru", Sizes(7, 5, 3, 4), training=True) == 3 * 2 * 7 * 5 * (3 * 4) * (3 + 4)
+
+
+def test_what_does_not_fit_into_memory_says_so():
+    assert why_too_large(Work(1.0, 1e6)) is None
+    assert "GiB" in why_too_large(Work(1.0, 1e16))
+
+
+def test_the_environment_names_what_decides_a_number():
+    found = environment()
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["allowed_cores"] >= 1
+    assert found["memory_bytes"] > 2**28

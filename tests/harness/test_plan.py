@@ -1,0 +1,86 @@
+"""Plans: presets hold, cases expand once each, the written form reads back the same."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from harness.errors import UserError
+from harness.plan import checked, load_plan, parse_axis, preset_names
+from harness.studies.study import STUDIES
+
+SMALL = {
+    "name": "small",
+    "studies": {
+        "throughput": {
+            "backend": ["numpy", "naive"],
+            "cell": ["lstm"],
+            "seq_len": [2, 4],
+            "batch_size": [1],
+            "hidden_size": [3],
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_a_valid_plan_that_reads_back_the_same(name):
+    plan = load_plan(name)
+    again = checked(tomllib.loads(plan.to_toml()), "again")
+    assert again.cases() == plan.cases()
+    assert [s for s in STUDIES if s in plan.studies]
+
+
+def test_quick_has_every_study_and_every_backend():
+    plan = load_plan("quick")
+    assert set(plan.studies) >= {"parity", "throughput", "memory", "gradient_decay", "clipping"}
+    assert {case.backend for case in plan.cases()} >= {"naive", "numpy", "numba", "torch", "cudnn"}
+
+
+def test_cases_are_the_product_of_the_axes_times_replicates():
+    plan = checked({**SMALL, "replicates": 3}, "test")
+    cases = plan.cases()
+    assert len(cases) == len({case.key for case in cases}) == 2 * 2 * 2 * 3
+    assert {case.replicate for case in cases} == {0, 1, 2}
+
+
+def test_several_blocks_of_one_study_make_each_case_once():
+    block = SMALL["studies"]["throughput"]
+    both = {"throughput": [block, {**block, "seq_len": [4, 8]}]}
+    lengths = [c.axes["seq_len"] for c in checked({"name": "two", "studies": both}, "test").cases()]
+    assert sorted(lengths) == sorted([2, 4, 8] * 2 * 2)
+
+
+def test_select_narrows_and_replaces():
+    plan = checked(SMALL, "test").select(axes={"seq_len": [7]}, backends=["numba"])
+    assert {(c.backend, c.axes["seq_len"]) for c in plan.cases()} == {("numba", 7)}
+
+
+def test_an_axis_that_no_study_has_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'hidden_size'"):
+        checked(SMALL, "test").select(axes={"hidden_sizes": [7]})
+
+
+def test_a_fixed_setting_takes_one_value_only():
+    with pytest.raises(UserError, match="expected one value; got 2 values"):
+        checked(SMALL, "test").select(axes={"input_size": [7, 8]})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seq_len=64,256", ("seq_len", [64, 256])),
+        ("gain=0.5", ("gain", [0.5])),
+        ("cell=lstm, gru", ("cell", ["lstm", "gru"])),
+    ],
+)
+def test_parse_axis(text, expected):
+    assert parse_axis(text) == expected
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="not a text file"):
+        load_plan(str(path))

@@ -1,0 +1,92 @@
+"""A run that is killed loses nothing that was acknowledged, leaves nobody behind, and goes on where it was."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+import pytest
+
+from harness.ledger import Ledger
+from harness.outcome import Measured
+from tests.harness.command import only_run, run_all, start, write_plan
+
+PLAN = """
+name = "kill"
+budget_seconds = 0.05
+[studies.throughput]
+backend = ["numpy", "naive"]
+cell = ["rnn_tanh"]
+pass = ["inference"]
+seq_len = [1, 2, 3, 4, 5, 6, 7, 8]
+batch_size = [1]
+hidden_size = [4]
+"""
+
+
+@pytest.fixture()
+def plan(tmp_path):
+    return write_plan(tmp_path / "kill.toml", PLAN)
+
+
+def rows(folder):
+    with Ledger.open(folder / "ledger.sqlite") as ledger:
+        entries = list(ledger.entries())
+    return {e.case.key: e.outcome for e in entries if e.outcome is not None}, len(entries)
+
+
+def wait_for_rows(results, count, process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        ledgers = list(results.glob("[0-9]*/ledger.sqlite"))
+        if ledgers and len(rows(ledgers[0].parent)[0]) >= count:
+            return
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_kill_leaves_no_orphan_and_resume_completes(tmp_path, plan, count):
+    results = tmp_path / "results"
+    process = start("--plan", plan, "--results", results)
+    wait_for_rows(results, count, process)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    gone, alive = psutil.wait_procs(workers, timeout=3)
+    assert not alive
+    folder = only_run(results)
+    before, planned = rows(folder)
+    done = run_all("--resume", folder)
+    assert done.returncode == 0, done.stderr
+    after, _ = rows(folder)
+    assert len(after) == planned == 16
+    assert {key: after[key] for key in before} == before
+    assert all(isinstance(outcome, Measured) for outcome in after.values())
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path, plan):
+    results = tmp_path / "results"
+    assert run_all("--plan", plan, "--results", results, "--axis", "seq_len=1").returncode == 0
+    before, _ = rows(only_run(results))
+    done = run_all("--resume", "latest", "--results", results)
+    assert done.returncode == 0
+    assert rows(only_run(results))[0] == before
+    assert done.stdout.strip().splitlines()[-1].endswith("report.html")
+
+
+def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
+    results = tmp_path / "results"
+    process = start("--plan", plan, "--results", results)
+    wait_for_rows(results, 3, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    folder = only_run(results)
+    assert f"--resume {folder}" in out
+    assert (folder / "report.html").is_file()
+    assert "Traceback" not in err
+    done = run_all("--resume", folder)
+    assert done.returncode == 0
+    assert len(rows(folder)[0]) == 16
