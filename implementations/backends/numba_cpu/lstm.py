@@ -1,0 +1,175 @@
+"""LSTM: i, f, o = σ(…), g = tanh(…), c' = f⊙c + i⊙g, h' = o⊙tanh(c')  (Hochreiter, Schmidhuber 1997).
+
+Kept for the backward: i, f, g, o of every step (`gates`) and c (`memory`).
+"""
+
+from __future__ import annotations
+
+from implementations.backends.numba_cpu.activations import sigmoid, tanh
+from implementations.backends.numba_cpu.compiling import kernel, routine
+from implementations.backends.numba_cpu.products import (
+    Rows,
+    add,
+    add_lines,
+    add_outer,
+    clear,
+    copy,
+    from_step,
+    line,
+    multiply,
+    multiply_step,
+    pack,
+)
+from implementations.backends.numba_cpu.views import flat, span
+from implementations.contract import Array
+
+GATES = 4
+SCRATCH = 4
+
+
+def pack_forward(parameters: dict[str, Array]) -> tuple[tuple[Array, ...], Array]:
+    weights = (pack(parameters["weight_ih"].T), pack(parameters["weight_hh"].T))
+    return weights, parameters["bias_ih"] + parameters["bias_hh"]
+
+
+def pack_backward(parameters: dict[str, Array]) -> tuple[Array, ...]:
+    return pack(parameters["weight_ih"]), pack(parameters["weight_hh"])
+
+
+def split_bias(grad: Array) -> tuple[Array, Array]:
+    return grad, grad.copy()
+
+
+@routine
+def step(gates, c, h):
+    """Pre-activations become gates and c becomes c', in place; one sample."""
+    size = h.size
+    i = span(gates, 0, size)
+    f = span(gates, size, size)
+    g = span(gates, 2 * size, size)
+    o = span(gates, 3 * size, size)
+    for j in range(2 * size):
+        gates[j] = sigmoid(gates[j])
+    for j in range(size):
+        g[j] = tanh(g[j])
+    for j in range(size):
+        o[j] = sigmoid(o[j])
+    for j in range(size):
+        c[j] = f[j] * c[j] + i[j] * g[j]
+    for j in range(size):
+        h[j] = o[j] * tanh(c[j])
+
+
+@routine
+def step_backward(gates, c_before, c, grad_h, grad_c, grads):
+    """dL/dc' becomes dL/dc, in place, and `grads` dL/d(pre-activations); one sample."""
+    size = c.size
+    i = span(gates, 0, size)
+    f = span(gates, size, size)
+    g = span(gates, 2 * size, size)
+    o = span(gates, 3 * size, size)
+    grad_i = span(grads, 0, size)
+    grad_f = span(grads, size, size)
+    grad_g = span(grads, 2 * size, size)
+    grad_o = span(grads, 3 * size, size)
+    for j in range(size):
+        squashed = tanh(c[j])
+        through = grad_h[j] * o[j]
+        grad_c[j] += through - through * squashed * squashed
+        grad_o[j] = grad_h[j] * squashed * (o[j] - o[j] * o[j])
+    for j in range(size):
+        grad_i[j] = grad_c[j] * g[j] * (i[j] - i[j] * i[j])
+    for j in range(size):
+        grad_f[j] = grad_c[j] * c_before[j] * (f[j] - f[j] * f[j])
+    for j in range(size):
+        grad_g[j] = grad_c[j] * (i[j] - i[j] * g[j] * g[j])
+    for j in range(size):
+        grad_c[j] *= f[j]
+
+
+@kernel
+def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, first, last, block, workspace):
+    steps, batch, width = inputs.shape
+    size, rows = h.shape[2], last - first
+    x = Rows(flat(inputs), first * width, batch * width, width)
+    states = Rows(flat(h), first * size, batch * size, size)
+    ends = Rows(flat(final), first * size, batch * size, size)
+    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
+    if not gates.size:
+        every_gate = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
+    cells = Rows(flat(memory), first * size, batch * size, size)
+    if not memory.size:
+        cells = Rows(flat(final), (batch + first) * size, 0, size)
+    biases = Rows(flat(bias), 0, 0, 0)
+    weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
+    for begin in range(0, steps, block):
+        end = min(begin + block, steps)
+        block_gates = from_step(every_gate, begin if gates.size else 0)
+        multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size)
+        for t in range(begin, end):
+            now = from_step(block_gates, t - begin)
+            multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
+            for b in range(rows):
+                h_after = line(states, t + 1, b, size)
+                if t >= lengths[first + b]:
+                    clear(h_after)
+                    continue
+                c = line(cells, t + 1, b, size)
+                if memory.size:
+                    copy(line(cells, t, b, size), c)
+                step(line(now, 0, b, GATES * size), c, h_after)
+                if t == lengths[first + b] - 1:
+                    copy(h_after, line(ends, 0, b, size))
+                    copy(c, line(ends, 1, b, size))
+
+
+@kernel
+def backward(
+    variant, inputs, previous, weights, h, memory, gates, grad_output, grad_final, lengths, first, last,
+    block, keep, grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
+):  # fmt: skip
+    steps, batch, width = inputs.shape
+    size, rows = previous.shape[2], last - first
+    x = Rows(flat(inputs), first * width, batch * width, width)
+    grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
+    before = Rows(flat(previous), first * size, batch * size, size)
+    cells = Rows(flat(memory), first * size, batch * size, size)
+    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
+    given = Rows(flat(grad_output), first * size, batch * size, size)
+    ends = Rows(flat(grad_final), first * size, batch * size, size)
+    carry = Rows(flat(grad_initial), first * size, batch * size, size)
+    grads = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
+    nothing = Rows(flat(zeros), 0, 0, 0)
+    weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
+    for begin in range((steps - 1) // block * block, -1, -block):
+        end = min(begin + block, steps)
+        for t in range(end - 1, begin - 1, -1):
+            now = from_step(grads, t - begin)
+            for b in range(rows):
+                grad_h, grad_c = line(carry, 0, b, size), line(carry, 1, b, size)
+                if t >= lengths[first + b]:
+                    clear(line(now, 0, b, GATES * size))
+                    continue
+                if t == lengths[first + b] - 1:
+                    copy(line(ends, 0, b, size), grad_h)
+                    copy(line(ends, 1, b, size), grad_c)
+                if grad_output.size:
+                    add(line(given, t, b, size), grad_h)
+                step_backward(
+                    line(every_gate, t, b, GATES * size),
+                    line(cells, t, b, size),
+                    line(cells, t + 1, b, size),
+                    grad_h,
+                    grad_c,
+                    line(now, 0, b, GATES * size),
+                )
+            multiply_step(rows, now, weight_hh, GATES * size, nothing, carry, size)
+        multiply(end - begin, rows, grads, weight_ih, GATES * size, nothing, from_step(grad_x, begin), width)
+        add_outer(
+            end - begin, rows, grads, GATES * size, from_step(x, begin), width, keep, flat(grad_weight_ih)
+        )
+        add_outer(
+            end - begin, rows, grads, GATES * size, from_step(before, begin), size, keep, flat(grad_weight_hh)
+        )
+        add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+        keep = 1

@@ -1,0 +1,99 @@
+"""A few threads that live as long as the process and wait, asleep, for parts of a pass.
+
+Kernels release the GIL, so plain Python threads are enough; their number is ours alone to set, and no
+OpenMP, TBB or BLAS pool has a say in it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+import numpy as np
+
+from implementations.contract import Array
+
+
+class _Job:
+    """One part, to be run somewhere; `wait` returns when it is done, or raises what it raised."""
+
+    def __init__(self, part: Callable[[], None]) -> None:
+        self._part = part
+        self._error: BaseException | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def run(self) -> None:
+        try:
+            self._part()
+        except BaseException as error:  # it belongs to whoever waits
+            self._error = error
+        finally:
+            self._done.release()
+
+    def wait(self) -> None:
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+
+
+class Pool:
+    """As many sleeping threads as were ever needed at once; a forked child starts with none."""
+
+    def __init__(self) -> None:
+        self._start_afresh()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._size = 0
+        self._growing = threading.Lock()
+
+    def _grow(self, size: int) -> None:
+        with self._growing:
+            while self._size < size:
+                self._size += 1
+                name = f"numba-kernels-{self._size}"
+                threading.Thread(target=_serve, args=(self._jobs,), name=name, daemon=True).start()
+
+    def run(self, parts: Sequence[Callable[[], None]]) -> None:
+        """Run all parts at once, the first in the calling thread; return when the last is done."""
+        if self._size < len(parts) - 1:
+            self._grow(len(parts) - 1)
+        jobs = [_Job(part) for part in parts[1:]]
+        for job in jobs:
+            self._jobs.put(job)
+        try:
+            parts[0]()
+        finally:
+            for job in jobs:
+                job.wait()
+
+
+def _serve(jobs: SimpleQueue[_Job]) -> None:
+    while True:
+        jobs.get().run()
+
+
+POOL = Pool()
+
+_own = threading.local()
+
+
+def scratch(size: int, dtype: str) -> Array:
+    """An array of at least `size` elements, with any content, that is this thread's until its next call."""
+    arrays: dict[str, Array] = _own.__dict__.setdefault("arrays", {})
+    array = arrays.get(dtype)
+    if array is None or array.size < size:
+        array = arrays[dtype] = np.empty(size, dtype)
+    return array
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
