@@ -6,7 +6,9 @@ overflows.  Importing this loads NumPy alone.
 
 from harness.gradients.adjoint import Adjoint, adjoint_decay
 from harness.gradients.decay import Decay, jacobian_decay
+from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.measured import measured_jacobian
+from harness.gradients.spectrum import singular_spectrum
 from harness.gradients.theory import (
     has_norm_bound,
     log10_forget_gate_decay,
@@ -19,11 +21,14 @@ __all__ = [
     "Adjoint",
     "Decay",
     "ForwardDiverged",
+    "Lyapunov",
     "adjoint_decay",
     "has_norm_bound",
     "jacobian_decay",
     "log10_forget_gate_decay",
     "log10_norm_bound",
     "log10_product_bound",
+    "lyapunov_spectrum",
     "measured_jacobian",
+    "singular_spectrum",
 ]

@@ -42,7 +42,7 @@ class Scaled:
         Raises:
             FloatingPointError: an entry is inf or NaN.
         """
-        largest = np.max(np.abs(self.mantissa), axis=-1)
+        largest = np.max(np.abs(self.mantissa), axis=-1, initial=0.0)
         if not np.isfinite(largest).all():
             raise FloatingPointError("a product of Jacobians left the floating-point range within one step")
         shift = np.clip(np.frexp(largest)[1], -_LARGEST_SHIFT, _LARGEST_SHIFT).astype(np.int64)

@@ -70,6 +70,11 @@ class Trajectory:
         """The state after t steps, a tuple of (B, H)."""
         return tuple(state[t] for state in self.states)
 
+    def sample(self, b: int) -> Trajectory:
+        """The trajectory of one sample alone, B = 1."""
+        states = tuple(state[:, b : b + 1] for state in self.states)
+        return Trajectory(self.cell, self.parameters, self.inputs[:, b : b + 1], states)
+
     def jacobian(self, t: int) -> Array:
         """J_t = ∂s_t/∂s_{t−1}, (B, S, S), t = 1…T."""
         return self.cell.step_jacobian(self.parameters, self.inputs[t - 1], self.state(t - 1))

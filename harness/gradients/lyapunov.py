@@ -1,0 +1,105 @@
+"""Lyapunov exponents: the mean rate at which each direction of a perturbation grows or shrinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.gradients.arguments import checked_anchor
+from harness.gradients.trajectory import Array, run_forward
+from implementations.contract import Parameters
+
+BLOCKS = 20
+"""Into how many blocks of time the average is cut, to have its error."""
+
+
+@dataclass(frozen=True)
+class Lyapunov:
+    """Args:
+    exponents: (S,) descending, nats per step, mean over steps and samples; −inf for a direction that dies.
+    standard_error: (S,), from the means of 20 blocks of time per sample (correlations inside a block do
+        not deceive it, those between blocks may); 0 where the exponent is −inf.
+    converged: the first and the second half agree within 4 of their joint standard errors and 1e-6, in
+        every exponent, and there were at least 5 steps per block.  False means: run longer.
+    """
+
+    exponents: Array
+    standard_error: Array
+    converged: bool
+
+
+def lyapunov_spectrum(
+    cell: str,
+    parameters: Parameters,
+    inputs: Array,
+    *,
+    initial_state: Sequence[Array] | None = None,
+    warmup: int,
+    seed: int = 0,
+    dtype: str = "float64",
+    device: str = "cpu",
+) -> Lyapunov:
+    """All S exponents by the QR method.
+
+    Q evolves with the state, Q R = J_t Q; the exponents are the means of log|diag R| over the steps after
+    `warmup`, by which the state is on its attractor and Q has aligned.
+
+    Args:
+        inputs: (T, B, I).
+        initial_state: tuple of (B, H); zeros where None.
+        warmup: steps that are run and not averaged, in 0…T−1.
+        seed: of the orthogonal matrix that Q starts from.
+        dtype, device: see `run_forward`.
+
+    Source: Benettin, Galgani, Giorgilli & Strelcyn 1980, "Lyapunov characteristic exponents for smooth
+    dynamical systems"; for recurrent networks, Vogt et al. 2022, "On Lyapunov exponents for RNNs".
+
+    Raises:
+        ValueError: what `run_forward` refuses; a warm-up that leaves no step.
+        ForwardDiverged: the network reached inf or NaN.
+    """
+    seq_len = checked_anchor(None, len(inputs))
+    if not 0 <= warmup < max(seq_len, 1):
+        raise ValueError(f"warmup must be in 0…{seq_len - 1}, so that a step is left, got {warmup}")
+    trajectory = run_forward(
+        cell, parameters, inputs, initial_state=initial_state, dtype=dtype, device=device
+    )
+    size = trajectory.hidden_size * len(trajectory.states)
+    start = np.random.default_rng(seed).standard_normal((trajectory.batch_size, size, size))
+    q = np.linalg.qr(start)[0].astype(trajectory.dtype)
+    logs = np.empty((seq_len - warmup, trajectory.batch_size, size))
+    for t in range(1, seq_len + 1):
+        q, r = np.linalg.qr(trajectory.jacobian(t) @ q)
+        if t > warmup:
+            with np.errstate(divide="ignore"):
+                logs[t - warmup - 1] = np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1)))
+    return _summary(logs)
+
+
+def _summary(logs: Array) -> Lyapunov:
+    """Means, errors and the verdict from log|diag R|, (steps, B, S)."""
+    exponents = logs.mean(axis=(0, 1))
+    order = np.argsort(-exponents)
+    exponents, logs = exponents[order], logs[..., order]
+    error = _standard_error(logs)
+    alive = np.isfinite(exponents)
+    converged = len(logs) >= 5 * BLOCKS
+    if converged and alive.any():
+        halves = np.array_split(logs[..., alive], 2)
+        gap = np.abs(halves[0].mean(axis=(0, 1)) - halves[1].mean(axis=(0, 1)))
+        allowed = 4.0 * np.hypot(_standard_error(halves[0]), _standard_error(halves[1])) + 1e-6
+        converged = bool((gap <= allowed).all())
+    return Lyapunov(exponents, error, converged)
+
+
+def _standard_error(logs: Array) -> Array:
+    """Of the mean over steps and samples, from block means; (steps, B, S) -> (S,)."""
+    count = min(BLOCKS, len(logs))
+    with np.errstate(invalid="ignore"):
+        means = np.concatenate([block.mean(axis=0) for block in np.array_split(logs, count)])
+        if len(means) < 2:
+            return np.full(logs.shape[-1], np.inf)
+        error = means.std(axis=0, ddof=1) / np.sqrt(len(means))
+    return np.where(np.isfinite(logs.mean(axis=(0, 1))), error, 0.0)
