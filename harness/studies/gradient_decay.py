@@ -27,7 +27,7 @@ LOG_SPACED_LAGS = 128
 
 
 def chosen_lags(seq_len: int) -> NDArray[np.int64]:
-    """All of 0…T up to T = 256; beyond, 0 and about 128 lags from 1 to T in equal ratios."""
+    """All of 0…T up to T = 256; beyond, 0 and 128 from 1 to T in equal ratios, less those that round alike."""
     if seq_len <= ALL_LAGS_UP_TO:
         return np.arange(seq_len + 1)
     spaced = np.rint(np.geomspace(1, seq_len, LOG_SPACED_LAGS)).astype(np.int64)

@@ -1,0 +1,176 @@
+"""The gradient studies: their points, their columns, and that a divergence is a row and no failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from harness.case import Case
+from harness.outcome import Measured, Unsupported, from_json, to_json
+from harness.studies.gradient_decay import chosen_lags
+from harness.studies.study import STUDIES, Context
+from implementations.registry import load_backend
+
+
+def points(study: str, **axes: Any) -> list[dict[str, Any]]:
+    definition = STUDIES[study]
+    return list(definition.points(definition.Axes.model_validate(axes)))
+
+
+def measure(study: str, *, corpus: str | None = None, **axes: Any) -> Measured | Unsupported:
+    (point,) = points(study, **axes)
+    context = Context(load_backend("numpy"), 1, corpus, 0.1)
+    found = STUDIES[study].measure(Case(study, point), context)
+    assert from_json(to_json(found)) == found
+    return found
+
+
+SMALL: dict[str, Any] = {"seq_len": [12], "hidden_size": [5], "batch_size": 2, "seed": [0]}
+
+
+def test_a_cell_without_a_forget_gate_comes_once() -> None:
+    found = points("gradient_decay", cell=["gru", "lstm"], forget_bias=["none", 0.0, 3.0], **SMALL)
+    assert [(p["cell"], p["forget_bias"]) for p in found] == [
+        ("gru", None),
+        ("lstm", None),
+        ("lstm", 0.0),
+        ("lstm", 3.0),
+    ]
+
+
+@pytest.mark.parametrize("inputs", ["noise", "zeros", "text"])
+def test_decay_of_an_lstm_has_every_block(inputs: str, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("one two three four five six", encoding="utf-8")
+    found = measure("gradient_decay", cell=["lstm"], inputs=[inputs], corpus=str(corpus), **SMALL)
+    assert isinstance(found, Measured)
+    assert set(found.columns) == {
+        "lag", "block", "sample", "log10_spectral_norm", "log10_frobenius_norm", "log10_bound",
+        "log10_product_bound",
+    }  # fmt: skip
+    assert set(found.columns["block"]) == {"hh", "hc", "ch", "cc", "ss"}
+    assert len(found.columns["lag"]) == 5 * 13 * 2
+    assert set(found.columns["log10_bound"]) == {None}
+    lag0 = found.columns["block"].index("hc")
+    assert found.columns["log10_spectral_norm"][lag0] == -np.inf
+
+
+def test_decay_of_a_simple_network_stays_under_its_bounds() -> None:
+    found = measure("gradient_decay", cell=["rnn_tanh"], initialization=["gaussian"], gain=[2.0], **SMALL)
+    assert isinstance(found, Measured)
+    assert set(found.columns["block"]) == {"hh"}
+    norm, product, bound = (
+        np.array(found.columns[name])
+        for name in ("log10_spectral_norm", "log10_product_bound", "log10_bound")
+    )
+    assert (norm <= product + 1e-12).all()
+    assert (product <= bound + 1e-12).all()
+
+
+def test_a_divergence_is_unsupported_with_its_step() -> None:
+    found = measure(
+        "gradient_decay", cell=["rnn_linear"], gain=[1e40], initialization=["orthogonal"], **SMALL
+    )
+    assert isinstance(found, Unsupported)
+    assert "diverged: h_t is not finite at step t = 9" in found.reason
+
+
+@pytest.mark.parametrize(("seq_len", "count"), [(1, 2), (256, 257), (1000, 94), (100_000, 105)])
+def test_lags_are_few_enough_and_reach_both_ends(seq_len: int, count: int) -> None:
+    lags = chosen_lags(seq_len)
+    assert lags[0] == 0
+    assert lags[-1] == seq_len
+    assert (np.diff(lags) > 0).all()
+    assert abs(len(lags) - count) < 10
+
+
+def test_clipping_leaves_out_what_cannot_be_had() -> None:
+    found = points(
+        "clipping",
+        cell=["rnn_tanh"],
+        rule=["none", "global_norm", "per_sample_norm", "adaptive", "truncated"],
+        threshold=[0.1, 1.0],
+        steps=3,
+        **SMALL,
+    )
+    pairs = [(p["rule"], p["place"], p["threshold"]) for p in found]
+    assert pairs == [
+        ("none", "parameters", None),
+        ("global_norm", "parameters", 0.1),
+        ("global_norm", "parameters", 1.0),
+        ("global_norm", "state", 0.1),
+        ("global_norm", "state", 1.0),
+        ("per_sample_norm", "state", 0.1),
+        ("per_sample_norm", "state", 1.0),
+        ("adaptive", "parameters", 0.1),
+        ("adaptive", "parameters", 1.0),
+        ("truncated", "state", None),
+    ]
+
+
+@pytest.mark.parametrize("loss", ["last", "all"])
+@pytest.mark.parametrize("place", ["parameters", "state"])
+def test_clipping_by_place(place: str, loss: str) -> None:
+    found = measure(
+        "clipping",
+        cell=["lstm"],
+        gain=[4.0],
+        rule=["global_norm"],
+        place=[place],
+        threshold=[1e-3],
+        loss=[loss],
+        **SMALL,
+    )
+    assert isinstance(found, Measured)
+    before, after = (np.array(found.columns[f"log10_norm_{n}clipped"]) for n in ("un", ""))
+    assert found.columns["lag"] == np.repeat(np.arange(13), 2).tolist()
+    assert np.isfinite(before).all()
+    if place == "parameters":
+        np.testing.assert_array_equal(before, after)
+        assert found.facts["parameter_norm_clipped"] == pytest.approx(1e-3, rel=2e-3)
+        assert found.facts["cosine"] == pytest.approx(1.0)
+        assert found.facts["clipped_steps_fraction"] == 0.0
+    else:
+        assert (after <= -3.0).all()
+        assert found.facts["clipped_steps_fraction"] > 0.0
+    assert found.facts["parameter_norm_clipped"] < found.facts["parameter_norm_unclipped"]
+
+
+def test_the_loss_at_the_end_shows_the_vanishing_and_the_loss_at_all_steps_covers_it() -> None:
+    last, everywhere = (
+        measure(
+            "clipping",
+            cell=["rnn_tanh"],
+            rule=["none"],
+            loss=[loss],
+            seq_len=[60],
+            hidden_size=[16],
+            seed=[0],
+        )
+        for loss in ("last", "all")
+    )
+    assert isinstance(last, Measured)
+    assert isinstance(everywhere, Measured)
+    assert np.mean(last.columns["log10_norm_unclipped"][-4:]) < -8
+    assert np.mean(everywhere.columns["log10_norm_unclipped"][-4:]) > -3
+
+
+@pytest.mark.parametrize(
+    ("study", "axes", "complaint"),
+    [
+        ("gradient_decay", {"cell": ["lstn"]}, "did you mean 'lstm'"),
+        ("gradient_decay", {"cell": ["lstm"], "initialization": ["ortogonal"]}, "did you mean 'orthogonal'"),
+        ("gradient_decay", {"cell": ["lstm"], "inputs": ["nose"]}, "unknown inputs 'nose'"),
+        ("gradient_decay", {"cell": ["lstm"], "seed": [-1]}, "greater than or equal to 0"),
+        ("clipping", {"cell": ["lstm"], "rule": ["global"]}, "did you mean 'global_norm'"),
+        ("clipping", {"cell": ["lstm"], "place": ["gates"]}, "unknown place 'gates'"),
+        ("clipping", {"cell": ["lstm"], "threshold": [0.0]}, "greater than 0"),
+    ],
+)
+def test_bad_axes_are_refused(study: str, axes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        points(study, **{**SMALL, **axes})
