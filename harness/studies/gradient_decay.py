@@ -16,6 +16,7 @@ from harness.gradients import (
     log10_product_bound,
 )
 from harness.gradients.products import block_names
+from harness.measure.estimate import why_too_large
 from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
@@ -27,7 +28,7 @@ LOG_SPACED_LAGS = 128
 
 
 def chosen_lags(seq_len: int) -> NDArray[np.int64]:
-    """All of 0…T up to T = 256; beyond, 0 and 128 from 1 to T in equal ratios, less those that round alike."""
+    """All of 0…T up to T = 256; beyond, 0 and 128 from 1 to T in equal ratios, rounded and each once."""
     if seq_len <= ALL_LAGS_UP_TO:
         return np.arange(seq_len + 1)
     spaced = np.rint(np.geomspace(1, seq_len, LOG_SPACED_LAGS)).astype(np.int64)
@@ -43,6 +44,9 @@ class GradientDecay(NetworkStudy):
     name = "gradient_decay"
     question = "How far does the gradient reach?"
     Axes: ClassVar[type[StudyAxes]] = NetworkAxes
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        return why_too_large(self.work(case))
 
     def work(self, case: Case) -> Work:
         """2·T·B·S³ FLOP for the products, and 10·S³ for the norms of each block at each lag."""
