@@ -24,19 +24,32 @@ from implementations.registry import CELLS
 
 @dataclass(frozen=True)
 class Activation:
-    """φ and φ', both as functions of the pre-activation."""
+    """φ, all as functions of the pre-activation a.
+
+    Args:
+        value: φ(a).
+        derivative: φ'(a).
+        backward: (dL/dφ(a), a) -> dL/da.
+    """
 
     value: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
+    backward: Callable[[Array, Array], Array]
 
 
-TANH = Activation(np.tanh, lambda a: 1 - np.square(np.tanh(a)))
-RELU = Activation(
-    lambda a: np.maximum(a, 0),
-    # φ'(0) = 0, and NaN lets the gradient through, both as in PyTorch
-    lambda a: (~(a <= 0)).astype(a.dtype),
+TANH = Activation(
+    value=np.tanh,
+    derivative=lambda a: 1 - np.square(np.tanh(a)),
+    backward=lambda grad, a: grad * (1 - np.square(np.tanh(a))),
 )
-LINEAR = Activation(lambda a: a, np.ones_like)
+# As in PyTorch: φ'(0) = 0, a NaN lets the gradient through, and a dead unit stops any gradient, an
+# infinite one too: it selects and does not multiply.
+RELU = Activation(
+    value=lambda a: np.maximum(a, 0),
+    derivative=lambda a: (~(a <= 0)).astype(a.dtype),
+    backward=lambda grad, a: np.where(a <= 0, 0, grad),
+)
+LINEAR = Activation(value=lambda a: a, derivative=np.ones_like, backward=lambda grad, a: grad)
 
 
 class SimpleRNN(Cell):
@@ -69,7 +82,7 @@ class SimpleRNN(Cell):
         grad_state: tuple[Array, ...],
     ) -> StepGradients:
         (h,), (grad_h,) = state, grad_state
-        delta = grad_h * self.activation.derivative(self._preactivation(parameters, x, h))
+        delta = self.activation.backward(grad_h, self._preactivation(parameters, x, h))
         return product_gradients(parameters, x, h, delta, delta)
 
     @quiet
@@ -109,7 +122,7 @@ class PreactivationRNN(Cell):
         (h,), (delta,) = state, grad_state
         found = product_gradients(parameters, x, self.activation.value(h), delta, delta)
         (grad_value,) = found.state
-        return StepGradients(found.x, (grad_value * self.activation.derivative(h),), found.parameters)
+        return StepGradients(found.x, (self.activation.backward(grad_value, h),), found.parameters)
 
     @quiet
     def step_jacobian(self, parameters: Parameters, x: Array, state: tuple[Array, ...]) -> Array:

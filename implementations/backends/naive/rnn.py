@@ -16,9 +16,12 @@ from implementations.backends.naive.algebra import (
 )
 
 Activation = Callable[[float], float]
+"""φ(a)."""
+ActivationBack = Callable[[float, float], float]
+"""dL/dφ(a), a -> dL/da."""
 
 
-def simple(phi: Activation, slope: Activation) -> Equations:
+def simple(phi: Activation, phi_back: ActivationBack) -> Equations:
     """h' = φ(a),  a = W_ih x + b_ih + W_hh h + b_hh."""
 
     def step(w: Weights, x: Vector, state: State) -> tuple[State, Vector]:
@@ -30,14 +33,14 @@ def simple(phi: Activation, slope: Activation) -> Equations:
         w: Weights, total: Weights, x: Vector, state: State, a: Vector, grad: State
     ) -> tuple[Vector, State]:
         (h,), (grad_h,) = state, grad
-        delta = [g * slope(v) for g, v in zip(grad_h, a, strict=True)]
+        delta = [phi_back(g, v) for g, v in zip(grad_h, a, strict=True)]
         grad_x, grad_h = products_back(w, total, x, h, delta, delta)
         return grad_x, (grad_h,)
 
     return Equations(step, back)
 
 
-def preactivation(phi: Activation, slope: Activation) -> Equations:
+def preactivation(phi: Activation, phi_back: ActivationBack) -> Equations:
     """h' = W_ih x + b_ih + W_hh φ(h) + b_hh."""
 
     def step(w: Weights, x: Vector, state: State) -> tuple[State, Vector]:
@@ -50,13 +53,13 @@ def preactivation(phi: Activation, slope: Activation) -> Equations:
     ) -> tuple[Vector, State]:
         (h,), (delta,) = state, grad
         grad_x, grad_value = products_back(w, total, x, value, delta, delta)
-        return grad_x, ([g * slope(v) for g, v in zip(grad_value, h, strict=True)],)
+        return grad_x, ([phi_back(g, v) for g, v in zip(grad_value, h, strict=True)],)
 
     return Equations(step, back)
 
 
-def tanh_slope(a: float) -> float:
-    return 1 - math.tanh(a) ** 2
+def tanh_back(grad: float, a: float) -> float:
+    return grad * (1 - math.tanh(a) ** 2)
 
 
 # "a <= 0" and not "a > 0": NaN comes out of both, as it does in PyTorch
@@ -64,22 +67,22 @@ def relu(a: float) -> float:
     return 0.0 if a <= 0 else a
 
 
-def relu_slope(a: float) -> float:
-    return 0.0 if a <= 0 else 1.0
+def relu_back(grad: float, a: float) -> float:
+    return 0.0 if a <= 0 else grad
 
 
 def identity(a: float) -> float:
     return a
 
 
-def one(a: float) -> float:
-    return 1.0
+def identity_back(grad: float, a: float) -> float:
+    return grad
 
 
 EQUATIONS = {
-    "rnn_tanh": simple(math.tanh, tanh_slope),
-    "rnn_relu": simple(relu, relu_slope),
-    "rnn_linear": simple(identity, one),
-    "rnn_tanh_preactivation": preactivation(math.tanh, tanh_slope),
-    "rnn_relu_preactivation": preactivation(relu, relu_slope),
+    "rnn_tanh": simple(math.tanh, tanh_back),
+    "rnn_relu": simple(relu, relu_back),
+    "rnn_linear": simple(identity, identity_back),
+    "rnn_tanh_preactivation": preactivation(math.tanh, tanh_back),
+    "rnn_relu_preactivation": preactivation(relu, relu_back),
 }
