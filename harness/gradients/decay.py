@@ -13,6 +13,7 @@ from harness.gradients.arguments import checked_anchor, checked_lags
 from harness.gradients.probes import probed_decay
 from harness.gradients.products import check_blocks, later_states, walk_back
 from harness.gradients.scaled import Scaled, log10_of
+from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import Array, Trajectory, run_forward
 from implementations.contract import Parameters
 
@@ -107,10 +108,11 @@ def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, .
         {block: np.empty((len(lags), trajectory.batch_size)) for block in blocks} for _ in range(2)
     )
     rows = {int(lag): row for row, lag in enumerate(lags)}
-    for lag, product in walk_back(trajectory, later_states(trajectory.cell, blocks), int(lags[-1])):
-        if lag in rows:
-            for block in blocks:
-                spectral[block][rows[lag]], frobenius[block][rows[lag]] = norms(product.block(block))
+    with threads_for(trajectory.state_size):
+        for lag, product in walk_back(trajectory, later_states(trajectory.cell, blocks), int(lags[-1])):
+            if lag in rows:
+                for block in blocks:
+                    spectral[block][rows[lag]], frobenius[block][rows[lag]] = norms(product.block(block))
     return Decay(lags, spectral, frobenius, anchor)
 
 

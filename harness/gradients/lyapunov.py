@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.gradients.arguments import checked_anchor
+from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import Array, run_forward
 from implementations.contract import Parameters
 
@@ -66,14 +67,14 @@ def lyapunov_spectrum(
     trajectory = run_forward(
         cell, parameters, inputs, initial_state=initial_state, dtype=dtype, device=device
     )
-    size = trajectory.hidden_size * len(trajectory.states)
+    size = trajectory.state_size
     start = np.random.default_rng(seed).standard_normal((trajectory.batch_size, size, size))
     q = np.linalg.qr(start)[0].astype(trajectory.dtype)
     logs = np.empty((seq_len - warmup, trajectory.batch_size, size))
-    for t in range(1, seq_len + 1):
-        q, r = np.linalg.qr(trajectory.jacobian(t) @ q)
-        if t > warmup:
-            with np.errstate(divide="ignore"):
+    with threads_for(size), np.errstate(divide="ignore"):
+        for t in range(1, seq_len + 1):
+            q, r = np.linalg.qr(trajectory.jacobian(t) @ q)
+            if t > warmup:
                 logs[t - warmup - 1] = np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1)))
     return _summary(logs)
 

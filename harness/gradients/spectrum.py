@@ -16,6 +16,7 @@ import numpy as np
 from harness.gradients.arguments import checked_anchor, checked_lag
 from harness.gradients.jacobi import log10_singular_values
 from harness.gradients.scaled import ZERO_EXPONENT, Scaled, log10_of, power_of_two
+from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import Array, Trajectory, run_forward
 from implementations.contract import Parameters
 
@@ -58,11 +59,12 @@ def singular_spectrum(
     trajectory = run_forward(
         cell, parameters, inputs, initial_state=initial_state, steps=t, dtype=dtype, device=device
     )
-    size = trajectory.hidden_size * len(trajectory.states)
+    size = trajectory.state_size
     found = np.full((trajectory.batch_size, size), -np.inf)
-    for b in range(trajectory.batch_size):
-        values = _spectrum(trajectory.sample(b), range(t - steps + 1, t + 1), size)
-        found[b, : len(values)] = values
+    with threads_for(size):
+        for b in range(trajectory.batch_size):
+            values = _spectrum(trajectory.sample(b), range(t - steps + 1, t + 1), size)
+            found[b, : len(values)] = values
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from harness.gradients.arguments import checked_anchor, checked_lags
+from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import Array, run_forward
 from implementations.contract import Cell, Parameters
 from implementations.registry import CELLS
@@ -68,9 +69,9 @@ def log10_product_bound(
     wanted = checked_lags(lags, t)
     trajectory = run_forward(cell, parameters, inputs, initial_state=initial_state, steps=t)
     total = np.zeros((int(wanted[-1]) + 1, trajectory.batch_size))
-    for lag in range(1, len(total)):
-        norm = np.linalg.norm(trajectory.jacobian(t - lag + 1), 2, axis=(-2, -1))
-        with np.errstate(divide="ignore"):
+    with threads_for(trajectory.state_size), np.errstate(divide="ignore"):
+        for lag in range(1, len(total)):
+            norm = np.linalg.norm(trajectory.jacobian(t - lag + 1), 2, axis=(-2, -1))
             total[lag] = total[lag - 1] + np.log10(norm)
     return total[wanted]
 

@@ -63,6 +63,11 @@ class Trajectory:
         return self.parameters.hidden_size
 
     @property
+    def state_size(self) -> int:
+        """S."""
+        return self.hidden_size * len(self.states)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return self.inputs.dtype
 

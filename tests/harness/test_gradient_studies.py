@@ -23,7 +23,7 @@ def points(study: str, **axes: Any) -> list[dict[str, Any]]:
 
 def measure(study: str, *, corpus: str | None = None, **axes: Any) -> Measured | Unsupported:
     (point,) = points(study, **axes)
-    context = Context(load_backend("numpy"), 1, corpus, 0.1)
+    context = Context(load_backend("numpy"), 1, corpus, 0.1, 60.0)
     found = STUDIES[study].measure(Case(study, point), context)
     assert from_json(to_json(found)) == found
     return found
