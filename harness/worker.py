@@ -92,34 +92,12 @@ class Worker:
         from harness.studies.study import STUDIES, Context
 
         study = STUDIES[case.study]
-        context = Context(self.backend, self.num_threads, self.corpus, budget_seconds)
+        context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds)
         try:
-            reason = self._why_not(case, max_seconds)
+            reason = study.why_not(case, context)
             return Unsupported(reason) if reason else study.measure(case, context)
         except Exception as error:
             return Failed(f"{type(error).__name__}: {error}", traceback.format_exc()[-8000:])
-
-    def _why_not(self, case: Case, max_seconds: float) -> str | None:
-        """Why this case is not started here: the backend lacks it, it is too large, or it takes too long."""
-        from harness.measure.estimate import estimate_seconds, why_too_large
-        from harness.measure.work import Sizes
-        from harness.studies.study import STUDIES
-
-        axes = case.axes
-        work = STUDIES[case.study].work(case)
-        if work is None:
-            return None
-        cell, dtype, sizes = str(axes["cell"]), str(axes["dtype"]), Sizes.of(case)
-        training = axes.get("pass", "training") == "training"
-        reason = self.backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
-        if reason or (reason := why_too_large(work)):
-            return reason
-        seconds = STUDIES[case.study].calls * estimate_seconds(
-            self.backend, cell, dtype, sizes, training=training, limit_seconds=max_seconds
-        )
-        if seconds <= max_seconds:
-            return None
-        return f"would take about {seconds:.0f} s, the plan allows max_seconds = {max_seconds:g}"
 
 
 def _answer(stream: IO[str], message: dict[str, Any]) -> None:

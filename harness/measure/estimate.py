@@ -12,11 +12,34 @@ from dataclasses import replace
 import psutil
 
 from harness.measure.problem import Problem
-from harness.measure.work import Sizes, Work, flop
+from harness.measure.work import Sizes, Work, flop, work
 from implementations.contract import Backend
 
 SHARE_OF_LIMIT = 0.02
 """A probe that took this share of the limit is large enough to extrapolate from."""
+
+
+def why_not_started(
+    backend: Backend,
+    cell: str,
+    dtype: str,
+    sizes: Sizes,
+    *,
+    training: bool,
+    calls: int,
+    max_seconds: float,
+) -> str | None:
+    """Why this backend should not start this pass here, or None: it lacks it, it is too large, or
+    `calls` of it would take more than `max_seconds`."""
+    reason = backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
+    if reason or (reason := why_too_large(work(cell, dtype, sizes, training=training))):
+        return reason
+    seconds = calls * estimate_seconds(
+        backend, cell, dtype, sizes, training=training, limit_seconds=max_seconds / calls
+    )
+    if seconds <= max_seconds:
+        return None
+    return f"would take about {seconds:.0f} s, the plan allows max_seconds = {max_seconds:g}"
 
 
 def estimate_seconds(

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from harness.case import Case
 from harness.measure.agreement import agreements
+from harness.measure.estimate import why_not_started
 from harness.measure.problem import Problem
-from harness.measure.work import Sizes, Work, work
+from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.study import (
     STUDIES,
@@ -37,8 +38,16 @@ class Parity(Study):
     question = "Do the backends compute the same cells?"
     Axes: ClassVar[type[StudyAxes]] = ParityAxes
 
-    def work(self, case: Case) -> Work:
-        return work(str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case), training=True)
+    def why_not(self, case: Case, context: Context) -> str | None:
+        return why_not_started(
+            context.backend,
+            str(case.axes["cell"]),
+            str(case.axes["dtype"]),
+            Sizes.of(case),
+            training=True,
+            calls=1,
+            max_seconds=context.max_seconds,
+        )
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes = case.axes

@@ -8,8 +8,9 @@ from pydantic import create_model
 
 from harness.case import Case
 from harness.measure.agreement import agreements, require_agreement
+from harness.measure.estimate import why_not_started
 from harness.measure.problem import Prepared, Problem
-from harness.measure.work import Sizes, Work, work
+from harness.measure.work import Sizes
 from harness.studies.study import CellName, Context, DtypeName, PassName, Size, Study, StudyAxes
 
 PassAxes = create_model(  # a call, because "pass" cannot be written as a class attribute
@@ -31,9 +32,18 @@ class PassStudy(Study):
     timing = True
     Axes: ClassVar[type[StudyAxes]] = PassAxes
 
-    def work(self, case: Case) -> Work:
-        return work(
-            str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case), training=is_training(case)
+    calls: ClassVar[int]
+    """How many times a measurement runs the pass at the least."""
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        return why_not_started(
+            context.backend,
+            str(case.axes["cell"]),
+            str(case.axes["dtype"]),
+            Sizes.of(case),
+            training=is_training(case),
+            calls=self.calls,
+            max_seconds=context.max_seconds,
         )
 
 

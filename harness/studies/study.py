@@ -17,7 +17,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
-from harness.measure.work import Work
 from harness.outcome import Measured, Unsupported
 from implementations.contract import DTYPES, Backend
 from implementations.registry import BACKENDS, CELLS, Registry
@@ -78,28 +77,28 @@ class Context:
         backend: the loaded backend, its threads set.
         num_threads: the thread budget that every backend of the comparison has.
         corpus: path of the text that `inputs="text"` reads; None for the standard library's source.
-        budget_seconds: how long the timed part of one case may take.
+        budget_seconds: how long the timed part of one case goes on.
+        max_seconds: a case that would take longer is not started.
     """
 
     backend: Backend
     num_threads: int
     corpus: str | None
     budget_seconds: float
+    max_seconds: float
 
 
 class Study(ABC):
     """One question.
 
     `timing`: nothing else may run beside its cases.  `compares_backends`: its backend axis is what people
-    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.  `calls`: how
-    many times a measurement runs its work at the least, for the estimate of its time.
+    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
     """
 
     name: ClassVar[str]
     question: ClassVar[str]
     timing: ClassVar[bool] = False
     compares_backends: ClassVar[bool] = True
-    calls: ClassVar[int] = 1
     Axes: ClassVar[type[StudyAxes]]
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
@@ -110,8 +109,8 @@ class Study(ABC):
         for combination in itertools.product(*swept.values()):
             yield {**dict(zip(swept, combination, strict=True)), **fixed}
 
-    def work(self, case: Case) -> Work | None:
-        """What one call costs, for the estimate that skips what would take too long; None: not estimated."""
+    def why_not(self, case: Case, context: Context) -> str | None:
+        """Why this case is not started here (the backend lacks it, it is too large, it takes too long)."""
         return None
 
     @abstractmethod
