@@ -1,0 +1,28 @@
+"""What a run found, for people: tables, figures, one Markdown page and one HTML page, from its ledger alone.
+
+A report needs neither the studies nor any backend, so that it is rebuilt where no torch is.  One more
+question is one file in `sections/`, one more figure one file in `figures/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write `tables/`, `figures/`, `report.md` and `report.html` of the run in `run_folder`.
+
+    Everything is made beside the old report and then takes its place: nothing half-written remains.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        UserError: the folder holds no readable ledger, or cannot be written.
+    """
+    from harness.report.build import build  # here, so that importing this package loads no matplotlib
+
+    return build(run_folder)
+
+
+__all__ = ["write_report"]

@@ -1,0 +1,177 @@
+"""From a ledger to a finished report: compute, draw, render beside the old one, then take its place."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.report import overview, pages
+from harness.report.drawing import save, style
+from harness.report.escape import file_stem, one_line
+from harness.report.frames import Run
+from harness.report.pictures import FIGURES, Picture
+from harness.report.questions import SECTIONS, Answer, Question
+from harness.report.tables import Table, Written, write_csv, write_studies, write_summaries
+
+FOLDERS = ("tables", "figures")
+PAGES = ("report.md", "report.html")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page; `svg` is its file in base64."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question on the page.
+
+    Args:
+        name: its anchor.
+        problems: what could not be computed or drawn, and why.
+    """
+
+    name: str
+    heading: str
+    explanation: str
+    sentence: str
+    details: tuple[str, ...]
+    pictures: tuple[Shown, ...]
+    table: Table | None
+    table_path: str
+    command: str
+    ending: str
+    problems: tuple[str, ...]
+
+
+def build(run_folder: Path) -> Path:
+    """Write the report of the run in `run_folder`; the path of report.html.
+
+    Raises:
+        UserError: the folder holds no readable ledger, or cannot be written.
+    """
+    run = Run.read(run_folder)
+    try:
+        with _beside(run_folder) as fresh:
+            _fill(run, fresh)
+            _replace(fresh, run_folder)
+    except OSError as error:
+        raise UserError(
+            f"{run_folder}: cannot write the report: {error.strerror or error}",
+            expected="a folder that can be written, on a disk with room",
+            remedy="mend this, then build the report again from the same ledger",
+        ) from error
+    return run_folder / "report.html"
+
+
+def _fill(run: Run, folder: Path) -> None:
+    for name in FOLDERS:
+        (folder / name).mkdir()
+    tables = write_studies(run, folder / "tables")
+    sections, summaries = [], {}
+    for name, question in sorted(SECTIONS.items(), key=lambda item: (item[1].order, item[0])):
+        if question.study in run.studies:
+            section, answer = _section(run, name, question, folder)
+            sections.append(section)
+            if answer is not None and not answer.summary.empty:
+                summaries[name] = answer.summary
+    tables += write_summaries(summaries, folder / "tables")
+    _render(run, sections, tables, folder)
+
+
+def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Section, Answer | None]:
+    problems: list[str] = []
+    answer = None
+    try:
+        answer = question.answer(run)
+    except Exception as error:  # a third party's section must not cost the report: it is named instead
+        problems.append(f"the answer could not be computed: {_named(error)}")
+    pictures = tuple(_pictures(run, name, folder, problems))
+    return Section(
+        name=file_stem(name),
+        heading=question.heading,
+        explanation=question.explanation,
+        sentence=answer.sentence
+        if answer
+        else f"Nothing was measured: {overview.ending(run, question.study)}.",
+        details=answer.details if answer else (),
+        pictures=pictures,
+        table=answer.table if answer else None,
+        table_path=f"tables/{file_stem(question.study)}.csv",
+        command=overview.command(run, question.study),
+        ending=overview.ending(run, question.study),
+        problems=tuple(problems),
+    ), answer
+
+
+def _pictures(run: Run, section: str, folder: Path, problems: list[str]) -> Iterator[Shown]:
+    kinds = [(kind.order, name, kind) for name, kind in FIGURES.items() if kind.question == section]
+    for _, name, kind in sorted(kinds, key=lambda entry: entry[:2]):
+        try:
+            with style():
+                for picture in kind.draw(run):
+                    yield _saved(picture, folder / "figures")
+        except OSError:
+            raise
+        except Exception as error:  # a third party's figure must not cost the report: it is named instead
+            problems.append(f"the figure {name} could not be drawn: {_named(error)}")
+
+
+def _named(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")[:300]
+
+
+def _saved(picture: Picture, folder: Path) -> Shown:
+    stem = folder / picture.name
+    save(picture.figure, stem)
+    write_csv(picture.data, stem.with_suffix(".csv"))
+    svg = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
+    return Shown(picture.name, picture.title, picture.caption, svg)
+
+
+def _render(run: Run, sections: list[Section], tables: list[Written], folder: Path) -> None:
+    reasons = overview.reasons(run)
+    content = {
+        "title": overview.title(run),
+        "facts": overview.what_and_where(run),
+        "studies": overview.study_table(run),
+        "environment": overview.environment_lines(run),
+        "command": overview.command(run),
+        "sections": sections,
+        "reasons": reasons,
+        "logs": overview.logs(reasons),
+        "tables": tables,
+    }
+    (folder / "report.md").write_text(pages.markdown(content), encoding="utf-8")
+    (folder / "report.html").write_text(pages.html(content), encoding="utf-8")
+
+
+@contextmanager
+def _beside(run_folder: Path) -> Iterator[Path]:
+    """An empty folder within the run's, gone afterwards whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix=".report-", dir=run_folder))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(fresh: Path, run_folder: Path) -> None:
+    """Put each finished part in its place; the pages last, when what they name is there."""
+    for name in FOLDERS:
+        if (run_folder / name).exists():
+            (run_folder / name).rename(fresh / f"old-{name}")
+        (fresh / name).rename(run_folder / name)
+    for name in PAGES:
+        (fresh / name).replace(run_folder / name)

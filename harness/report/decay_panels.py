@@ -1,0 +1,115 @@
+"""The layout that the figures of gradient decay share: log10 norms over lag, median, band and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from harness.report.drawing import GREY, Look, decades, handle, legend, lines, looks, panels
+from harness.report.escape import label
+from harness.report.summaries.gradient_decay import FAINT, Decay
+from harness.report.words import counted
+
+FLOOR = -40.0
+"""log10 at which the y-axis ends at the latest."""
+MARGIN = 0.06
+"""Of the range, above and below."""
+
+
+def draw_panels(
+    curves: Sequence[Decay],
+    *,
+    title: str,
+    panel_of: Callable[[Decay], str],
+    line_of: Callable[[Decay], str],
+    quantity: str = "‖∂hₜ/∂hₖ‖₂",
+    names: Sequence[str] | None = None,
+    limit: int = 9,
+) -> tuple[Figure, list[Decay], int]:
+    """One panel per `panel_of`, in it one line per `line_of`.
+
+    Args:
+        quantity: what the y-axis shows.
+        names: every line name there is, in the order that decides the colours.
+        limit: of panels; those with the most curves are kept.
+
+    Returns:
+        The figure, the curves in it, and how many panels were left out.
+    """
+    by_panel: dict[str, list[Decay]] = {}
+    for decay in curves:
+        by_panel.setdefault(panel_of(decay), []).append(decay)
+    kept = sorted(by_panel, key=lambda name: -len(by_panel[name]))[:limit]
+    contents = [name for name in by_panel if name in kept]
+    drawn = [decay for name in contents for decay in by_panel[name]]
+    palette = looks(names or list(dict.fromkeys(map(line_of, curves))))
+    figure, made = panels([contents], columns=3, height=2.75)
+    for panel in made:
+        frames = [decay.to_frame().assign(line=line_of(decay)) for decay in by_panel[panel.content]]
+        rows = pd.concat(frames, ignore_index=True)
+        lines(panel.axes, rows, x="lag", y="log10_median", name="line", palette=palette, lw=1.7)
+        for decay in by_panel[panel.content]:
+            draw_band_and_bound(panel.axes, decay, palette[line_of(decay)].color)
+        panel.axes.axhline(FAINT, color=GREY, lw=1.1, ls=":", zorder=1)
+        panel.axes.set_title(label(panel.content))
+        panel.axes.set_xlabel("lag t − k (steps)" if panel.bottom else "")
+        panel.axes.set_ylabel(quantity if panel.left else "")
+    limits(made[0].axes, drawn)
+    legend(figure, title, _handles(drawn, palette, line_of))
+    return figure, drawn, len(by_panel) - len(kept)
+
+
+def draw_band_and_bound(axes: Axes, decay: Decay, color: Any) -> None:
+    """The band around the median, and the bound dashed."""
+    found = decay.curve
+    low, high = np.maximum(found.low, 2 * FLOOR), np.maximum(found.high, 2 * FLOOR)
+    axes.fill_between(found.x, low, high, color=color, alpha=0.16, lw=0, where=np.isfinite(found.high))
+    if decay.bound is not None:
+        axes.plot(decay.bound.x, decay.bound.median, color=color, ls=(0, (4, 2.5)), lw=1.0)
+
+
+def limits(axes: Axes, drawn: Iterable[Decay]) -> None:
+    """A common y-range that holds every median down to the floor; a bound may leave it."""
+    drawn = list(drawn)
+    lows = np.concatenate([decay.curve.median for decay in drawn])
+    highs = np.concatenate([decay.curve.high for decay in drawn])
+    bottom = max(FLOOR, float(lows[np.isfinite(lows)].min(initial=-1.0)))
+    top = min(-FLOOR, float(highs[np.isfinite(highs)].max(initial=0.5)))
+    margin = MARGIN * (top - bottom)
+    axes.set_ylim(bottom - margin, top + margin)
+    decades(axes)
+
+
+def remarks(drawn: Sequence[Decay], panels_left_out: int, slices_left_out: int) -> str:
+    """How to read the curves, as far as it applies to those that are drawn."""
+    numbers = sorted({decay.observations for decay in drawn})
+    observed = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    words = [f"Median over {observed} seeds × samples, band from the 10 % to the 90 % quantile."]
+    if any(decay.bound is not None for decay in drawn):
+        words.append("Dashed: the bound (β_W β_h)^(t−k) of the simple RNN; it may leave the panel.")
+    if any(np.isneginf(decay.curve.median).any() for decay in drawn):
+        words.append("A curve that ends is exactly zero from there on.")
+    if any(((decay.curve.median < FLOOR) & np.isfinite(decay.curve.median)).any() for decay in drawn):
+        words.append("Smaller norms are in the table.")
+    if panels_left_out:
+        words.append(f"{counted(panels_left_out, 'further panel')} in tables/gradient_decay_summary.csv.")
+    if slices_left_out:
+        other = counted(slices_left_out, "other combination")
+        words.append(f"{other} of inputs and sizes in tables/gradient_decay_summary.csv.")
+    return " ".join(words)
+
+
+def _handles(
+    drawn: Sequence[Decay], palette: Mapping[str, Look], line_of: Callable[[Decay], str]
+) -> list[Line2D]:
+    present = {line_of(decay) for decay in drawn}
+    handles = [handle(name, look, marker=False) for name, look in palette.items() if name in present]
+    if any(decay.bound is not None for decay in drawn):
+        handles.append(Line2D([], [], color=GREY, ls=(0, (4, 2.5)), lw=1.0, label="bound (same colour)"))
+    return [*handles, Line2D([], [], color=GREY, lw=1.1, ls=":", label="1 %")]

@@ -1,0 +1,82 @@
+"""What comes from outside is text, and stays text: in a spreadsheet, in Markdown, in a file name, in a plot.
+
+HTML is escaped by Jinja2 itself (`autoescape=True`); this module is for everything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from typing import Any
+
+import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+_LABEL_LENGTH = 48
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """A string that a spreadsheet would run as a formula gets a leading apostrophe; numbers are kept."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every string of the frame, its column names too, made safe for a spreadsheet."""
+    safe = {
+        spreadsheet_cell(str(name)): _mapped(column)
+        if (column := frame[name]).dtype == object or pd.api.types.is_string_dtype(column)
+        else column
+        for name in frame.columns
+    }
+    return pd.DataFrame(safe, columns=list(safe))
+
+
+def _mapped(column: pd.Series) -> pd.Series:
+    unique = {value: spreadsheet_cell(value) for value in column.dropna().unique()}
+    if all(unique[value] is value for value in unique):
+        return column
+    return column.map(unique)
+
+
+def markdown(text: Any) -> str:
+    """Text that Markdown and the HTML within it leave alone, on one line."""
+    line = html.escape(one_line(text), quote=False)
+    line = re.sub(r"([\\`*|\[\]$~])", r"\\\1", line)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
+
+
+def markdown_code(text: Any) -> str:
+    """A fenced block whose fence is longer than any run of backticks in the text."""
+    line = one_line(text)
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}sh\n{line}\n{fence}"
+
+
+def one_line(text: Any) -> str:
+    """Control and direction characters, line ends among them, become a space."""
+    return _CONTROL.sub(" ", str(text)).strip()
+
+
+def label(text: Any) -> str:
+    """A label for a plot: one line, not endless, and never hidden (matplotlib hides a leading `_`)."""
+    line = one_line(text)
+    if len(line) > _LABEL_LENGTH:
+        line = line[: _LABEL_LENGTH - 1] + "…"
+    return f" {line}" if line.startswith("_") else line
+
+
+def file_stem(text: str) -> str:
+    """A file name of letters, digits, `_` and `-` alone.
+
+    Text that had to change, or is long, gets a digest appended: two names never meet in one file.
+    """
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")
+    if stem == text and 0 < len(stem) <= 64:
+        return stem
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return "-".join(part for part in (stem[:48], digest) if part)

@@ -1,0 +1,226 @@
+"""What was run and where, how each study ended, and everything that has no number, with its reason."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.report.escape import one_line
+from harness.report.frames import Run, reason, status
+from harness.report.tables import Table
+from harness.report.words import counted, duration, listed, missing, plain, size
+
+STATUSES = ("measured", "unsupported", "failed", "open")
+_LOG_CHARACTERS = 4000
+_LOGS = 20
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Cases that ended alike: reasons that differ in their numbers alone are one.
+
+    Args:
+        status: unsupported, failed or open.
+        reason: that of the first.
+        count: how many cases.
+        varies: the numbers in the reason differ from case to case.
+        studies, backends: where it happened.
+        example: the first case; its log, the end of it, where it failed.
+    """
+
+    status: str
+    reason: str
+    count: int
+    varies: bool
+    studies: str
+    backends: str
+    example: str
+    log: str
+
+
+def title(run: Run) -> str:
+    """The run's id, or its folder's name."""
+    return one_line(run.facts.get("run_id") or run.folder.name)
+
+
+def what_and_where(run: Run) -> list[tuple[str, str]]:
+    """The few lines that say what was run, where, and how it ended."""
+    plan, environment = _mapping(run.facts.get("plan")), _mapping(run.facts.get("environment"))
+    seconds = sum(entry.elapsed_seconds or 0.0 for entry in run.entries)
+    lines = [
+        ("Run", title(run)),
+        ("Plan", _plan(plan)),
+        ("Studies", listed(run.studies)),
+        ("Backends", listed(run.backends)),
+        ("Cases", ending(run)),
+        ("Started", _moment(run.facts.get("started_at"))),
+        ("Time in cases", duration(seconds)),
+        ("Machine", _machine(environment)),
+        ("Threads", _threads(run, plan)),
+        ("Software", _software(environment)),
+        ("Corpus", plain(plan.get("corpus")) if plan.get("corpus") else ""),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def ending(run: Run, study: str | None = None) -> str:
+    """ "120 cases: 100 measured, 15 unsupported and 5 failed"."""
+    counts = run.counts(study)
+    parts = [f"{number:,} {name}" for name, number in counts.items()]
+    return f"{counted(sum(counts.values()), 'case')}: {listed(parts)}" if counts else "no cases"
+
+
+def environment_lines(run: Run) -> list[tuple[str, str]]:
+    """Everything recorded of the machine and its software, flattened."""
+    return sorted(_flat(_mapping(run.facts.get("environment"))))
+
+
+def study_table(run: Run) -> Table:
+    """How each study ended."""
+    rows = []
+    for study in run.studies:
+        counts = run.counts(study)
+        seconds = sum(e.elapsed_seconds or 0.0 for e in run.entries if e.case.study == study)
+        numbers = [f"{counts[name]:,}" if name in counts else "–" for name in STATUSES]
+        rows.append((study, *numbers, duration(seconds)))
+    columns = ("study", *STATUSES, "time")
+    return Table(columns, tuple(rows), numeric=frozenset({*STATUSES, "time"}))
+
+
+def command(run: Run, study: str | None = None) -> str:
+    """The command that runs it all again, or one study of it."""
+    recorded = run.facts.get("command")
+    plan = str(_mapping(run.facts.get("plan")).get("name", "quick"))
+    text = recorded if isinstance(recorded, str) else f"python run_all.py --plan {shlex.quote(plan)}"
+    if study is None:
+        return one_line(text)
+    try:
+        words = shlex.split(text)
+    except ValueError:  # an unclosed quotation mark
+        words = ["python", "run_all.py", "--plan", plan]
+    return one_line(shlex.join([*_without_study(words), "--study", study]))
+
+
+def reasons(run: Run) -> list[Reason]:
+    """Everything without a measurement, failures first, the most frequent first."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for entry in run.entries:
+        if status(entry) != "measured":
+            pattern = re.sub(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "#", reason(entry) or "")
+            found.setdefault((status(entry), pattern), []).append(entry)
+    made = [_reason(ended, entries) for (ended, _), entries in found.items()]
+    order = {"failed": 0, "open": 1, "unsupported": 2}
+    return sorted(made, key=lambda group: (order[group.status], -group.count, group.reason))
+
+
+def _reason(ended: str, entries: list[Any]) -> Reason:
+    first = entries[0]
+    log = getattr(first.outcome, "log", "")
+    return Reason(
+        status=ended,
+        reason=one_line(reason(first) or ""),
+        count=len(entries),
+        varies=len({reason(entry) for entry in entries}) > 1,
+        studies=listed(sorted({entry.case.study for entry in entries})),
+        backends=listed(sorted({str(entry.case.axes.get("backend", "")) for entry in entries} - {""})),
+        example=one_line(first.case),
+        log=log[-_LOG_CHARACTERS:],
+    )
+
+
+def logs(found: list[Reason]) -> list[Reason]:
+    """Those that left a log, a readable number of them."""
+    return [group for group in found if group.log.strip()][:_LOGS]
+
+
+def _without_study(words: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == "--study":
+            skip = True
+        elif not word.startswith("--study="):
+            kept.append(word)
+    return kept
+
+
+def _plan(plan: Mapping[str, Any]) -> str:
+    if not plan:
+        return ""
+    words = [str(plan.get("name", ""))]
+    if not missing(plan.get("replicates")):
+        words.append(f"{counted(int(plan['replicates']), 'process', 'processes')} per case")
+    if not missing(plan.get("seed")):
+        words.append(f"seed {plain(plan['seed'])}")
+    if not missing(plan.get("max_seconds")):
+        words.append(f"at most {duration(float(plan['max_seconds']))} per case")
+    return ", ".join(filter(None, words))
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    words = [str(environment[name]) for name in ("cpu_model",) if environment.get(name)]
+    if environment.get("logical_cores"):
+        words.append(counted(int(environment["logical_cores"]), "logical core"))
+    if environment.get("memory_bytes"):
+        words.append(f"{size(float(environment['memory_bytes']))} of memory")
+    words.extend(_gpus(environment.get("gpu") or environment.get("gpus")))
+    if environment.get("platform"):
+        words.append(str(environment["platform"]))
+    return ", ".join(words)
+
+
+def _gpus(recorded: Any) -> list[str]:
+    entries = recorded if isinstance(recorded, list) else [recorded]
+    return [
+        str(entry.get("name", entry) if isinstance(entry, dict) else entry)
+        for entry in entries
+        if entry not in (None, "", {}, False)
+    ]
+
+
+def _threads(run: Run, plan: Mapping[str, Any]) -> str:
+    asked = plan.get("num_threads")
+    in_force = {
+        int(value)
+        for study in run.studies
+        for column in ("fact_num_threads", "num_threads")
+        if column in run.frame(study)
+        for value in run.measured(study)[column].dropna().unique()
+    }
+    words = [f"{plain(asked)} asked for" if not missing(asked) else "as many as the process may use"]
+    if in_force:
+        words.append(f"{listed([str(n) for n in sorted(in_force)])} in force")
+    return ", ".join(words)
+
+
+def _software(environment: Mapping[str, Any]) -> str:
+    words = [f"Python {environment['python']}"] if environment.get("python") else []
+    packages = _mapping(environment.get("packages"))
+    named = [name for name in ("rnn-harness", "numpy", "numba", "torch") if packages.get(name)]
+    return ", ".join([*words, *(f"{name} {packages[name]}" for name in named)])
+
+
+def _moment(seconds: Any) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}{key}.")]
+    if isinstance(value, list):
+        return [pair for i, inner in enumerate(value) for pair in _flat(inner, f"{prefix}{i}.")]
+    return [(prefix.rstrip("."), one_line("" if value is None else value))]

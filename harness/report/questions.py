@@ -1,0 +1,65 @@
+"""What a section is: a question, the study that answers it, and a function from a run to the answer.
+
+One question is one file in `sections/`.  Its sentences are computed from the very numbers that its table
+and figures show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.tables import Table
+from implementations.registry import Registry
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Args:
+    sentence: the answer in one sentence.
+    details: further sentences, each true of the numbers shown.
+    table: the numbers, for people.
+    summary: the statistics behind the table, for programs: `tables/<question>_summary.csv`.
+    """
+
+    sentence: str
+    details: tuple[str, ...] = ()
+    table: Table | None = None
+    summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Args:
+    heading: the question as people ask it.
+    study: which study answers it.
+    order: its place in the report, smallest first.
+    explanation: a sentence or two on what was measured and how.
+    answer: run -> answer, or None where the study measured nothing.
+    """
+
+    heading: str
+    study: str
+    order: int
+    explanation: str
+    answer: Callable[[Run], Answer | None]
+
+
+SECTIONS: Registry[Question] = Registry("section", "harness.report.sections", "rnn_harness.sections")
+
+AnswerFunction = Callable[[Run], Answer | None]
+
+
+def question(
+    name: str, *, heading: str, study: str, order: int, explanation: str
+) -> Callable[[AnswerFunction], AnswerFunction]:
+    """Decorator: register a function that answers `heading` under `name`."""
+
+    def enter(answer: AnswerFunction) -> AnswerFunction:
+        SECTIONS.register(name)(Question(heading, study, order, explanation, answer))
+        return answer
+
+    return enter

@@ -1,0 +1,169 @@
+"""Which backend is fastest, where, and by how much?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.statistics import geometric_mean
+from harness.report.summaries.grouping import groups, least, most, only
+from harness.report.summaries.throughput import Throughput, throughput
+from harness.report.tables import Table
+from harness.report.words import (
+    NOT_AVAILABLE,
+    counted,
+    listed,
+    milliseconds,
+    phrase,
+    plain,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+    times,
+)
+
+
+@question(
+    "throughput",
+    heading="Which backend is fastest, where, and by how much?",
+    study="throughput",
+    order=10,
+    explanation=(
+        "Time of one call, warmed up, after its results were held against the reference. Inference is a "
+        "forward that keeps nothing; training is a forward and the full backward."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    summary = throughput(run)
+    if summary is None:
+        return None
+    compared = [part for _, part in groups(summary.frame, summary.axes) if len(part) > 1]
+    return Answer(
+        sentence=_winners(summary, compared),
+        details=(
+            *_by_pass(summary, compared),
+            *_against_reference(summary),
+            *_processes(summary),
+            *_threads(summary, compared),
+        ),
+        table=_table(run, summary),
+        summary=summary.frame.assign(reference=summary.reference),
+    )
+
+
+def _winners(summary: Throughput, compared: Sequence[pd.DataFrame]) -> str:
+    frame = summary.frame
+    if not compared:
+        low, high = frame["steps_per_second"].min(), frame["steps_per_second"].max()
+        names = listed(sorted(frame["backend"].unique()))
+        return (
+            f"No case was measured on two backends, so nothing can be compared; {names} ran at "
+            f"{significant(low)} to {significant(high)} steps per second."
+        )
+    (name, number), *others = _wins(compared).items()
+    rest = f"; {listed([f'{other} in {count}' for other, count in others])}" if others else ""
+    leads = [_lead(part) for part in compared if least(part, "seconds")["backend"] == name]
+    return (
+        f"{name} was fastest in {number} of {counted(len(compared), 'comparison')} (one cell, pass and set "
+        f"of sizes each), there at {times(geometric_mean(leads))} the runner-up's speed (geometric mean){rest}."
+    )
+
+
+def _lead(part: pd.DataFrame) -> float:
+    """Time of the second fastest over that of the fastest."""
+    first, second = part["seconds"].nsmallest(2)
+    return float(second / first)
+
+
+def _wins(compared: Sequence[pd.DataFrame]) -> dict[str, int]:
+    """Backend -> how often it was fastest, the most frequent first."""
+    counts = Counter(str(least(part, "seconds")["backend"]) for part in compared)
+    return {name: counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
+
+
+def _against_reference(summary: Throughput) -> list[str]:
+    frame = summary.frame.dropna(subset=["speedup"])
+    varying, _ = split_constant(summary.frame, summary.axes)
+    sentences = []
+    for backend, part in frame[frame["backend"] != summary.reference].groupby("backend", sort=True):
+        low, high = least(part, "speedup"), most(part, "speedup")
+        sentence = f"{backend}: {times(geometric_mean(part['speedup']))} the speed of {summary.reference}"
+        slowest, fastest = times(low["speedup"]), times(high["speedup"])
+        number = counted(len(part), "comparison")
+        if slowest == fastest:
+            sentences.append(f"{sentence}, the same in {number}.")
+            continue
+        sentences.append(
+            f"{sentence} in the geometric mean over {number}, from {slowest} "
+            f"({setting(only(low, varying))}) to {fastest} ({setting(only(high, varying))})."
+        )
+    return sentences
+
+
+def _by_pass(summary: Throughput, compared: Sequence[pd.DataFrame]) -> list[str]:
+    if "pass" not in summary.axes or len(_wins(compared)) < 2:
+        return []
+    sentences = []
+    for name in dict.fromkeys(summary.frame["pass"]):
+        wins = _wins([part for part in compared if part["pass"].iloc[0] == name])
+        if wins:
+            words = [f"{backend} in {number}" for backend, number in wins.items()]
+            sentences.append(f"Fastest in {name}: {listed(words)} of {sum(wins.values())}.")
+    return sentences
+
+
+def _processes(summary: Throughput) -> list[str]:
+    most = int(summary.frame["processes"].max())
+    if most < 2:
+        return [
+            "Each case ran in one process; how much processes differ was not measured, so no intervals "
+            "are given, and small differences mean nothing."
+        ]
+    others = summary.frame[(summary.frame["backend"] != summary.reference) & summary.frame["speedup"].notna()]
+    found = int(others["speedup_distinguishable"].sum())
+    if others.empty:
+        return []
+    return [
+        f"Over up to {most} processes per case, {found} of {counted(len(others), 'speed-up')} differ from 1× "
+        f"(t-test on logarithms, false-discovery rate 5 %)."
+    ]
+
+
+def _threads(summary: Throughput, compared: Sequence[pd.DataFrame]) -> list[str]:
+    unequal = [part for part in compared if part["threads_in_force"].dropna().nunique() > 1]
+    if not unequal:
+        return []
+    by_backend = summary.frame.groupby("backend")["threads_in_force"].max().dropna()
+    words = [f"{name} {plain(threads)}" for name, threads in by_backend.items()]
+    return [f"Threads in force were not equal: {listed(words)}."]
+
+
+def _table(run: Run, summary: Throughput) -> Table:
+    varying, constant = split_constant(summary.frame, summary.axes)
+    present = [name for name in run.backends if (summary.frame["backend"] == name).any()]
+    rows = []
+    for chosen, part in groups(summary.frame, summary.axes):
+        seconds = part.set_index("backend")["seconds"]
+        ranked = seconds.sort_values()
+        best = len(ranked) > 1
+        rows.append(
+            (
+                *(plain(chosen[axis]) for axis in varying),
+                *(milliseconds(float(seconds.get(name, float("nan")))) for name in present),
+                str(ranked.index[0]) if best else NOT_AVAILABLE,
+                times(ranked.iloc[1] / ranked.iloc[0]) if best else NOT_AVAILABLE,
+            )
+        )
+    columns = (*map(symbol, varying), *present, "fastest", "lead")
+    caption = phrase(
+        "Time of one call in ms (median within a process, geometric mean over processes)",
+        setting(constant),
+        "lead: over the second fastest",
+    )
+    numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, *present, "lead"}))

@@ -1,0 +1,106 @@
+"""Clipping: ‖dL/dh_k‖ before and after, per rule, place and threshold, and the parameter gradient's norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.statistics import Curve, curve
+from harness.report.summaries.grouping import Setting, groups, has
+
+STUDY = "clipping"
+BEFORE, AFTER = "log10_norm_unclipped", "log10_norm_clipped"
+_FACTS = ("parameter_norm_unclipped", "parameter_norm_clipped", "cosine", "clipped_steps_fraction")
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """One rule at one place and threshold, over all seeds.
+
+    Args:
+        setting: every axis but the seed.
+        before, after: log10 ‖dL/dh_k‖ over lag.
+        largest_change: max over lags and observations of |Δ log10 norm|; inf where a norm became zero.
+        facts: medians over the cases of parameter_norm_unclipped, parameter_norm_clipped, cosine and
+            clipped_steps_fraction (NaN where not recorded).
+        cases: how many.
+        non_finite: cases in which a gradient was not finite.
+    """
+
+    setting: Setting
+    before: Curve
+    after: Curve
+    largest_change: float
+    facts: dict[str, float]
+    cases: int
+    non_finite: int
+
+    @property
+    def last(self) -> tuple[float, float, float]:
+        """The largest lag, log10 of the median norm there before, and after."""
+        return float(self.before.x[-1]), float(self.before.median[-1]), float(self.after.median[-1])
+
+
+@dataclass(frozen=True)
+class Clippings:
+    """Every clipping of the run, and the study's axes without the seed.
+
+    The rule `none` is not among them: it is the unclipped side of all others.
+    """
+
+    curves: tuple[Clipped, ...]
+    axes: list[str]
+
+
+@lru_cache(maxsize=1)
+def clippings(run: Run) -> Clippings | None:
+    """Every clipping, or None where nothing was measured."""
+    measured = run.measured(STUDY)
+    if not has(measured, "lag", BEFORE, AFTER, "cell", "rule", "place", "threshold"):
+        return None
+    measured = measured[measured["rule"] != "none"].dropna(subset=["lag", BEFORE, AFTER])
+    axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
+    found = tuple(_clipped(setting, part) for setting, part in groups(measured, axes))
+    return Clippings(found, axes) if found else None
+
+
+def _clipped(setting: Setting, part: pd.DataFrame) -> Clipped:
+    cases = part.drop_duplicates("key")
+    facts = {name: float(cases[name].median()) if name in cases else np.nan for name in _FACTS}
+    non_finite = int((cases["non_finite"].fillna(0) > 0).sum()) if "non_finite" in cases else 0
+    return Clipped(
+        setting=setting,
+        before=curve(part["lag"], part[BEFORE]),
+        after=curve(part["lag"], part[AFTER]),
+        largest_change=_largest_change(part),
+        facts=facts,
+        cases=len(cases),
+        non_finite=non_finite,
+    )
+
+
+def _largest_change(part: pd.DataFrame) -> float:
+    before, after = part[BEFORE].to_numpy(float), part[AFTER].to_numpy(float)
+    differs = before != after  # equal infinities are no change, and their difference is no number
+    return float(np.abs(after[differs] - before[differs]).max()) if differs.any() else 0.0
+
+
+def to_frame(found: list[Clipped]) -> pd.DataFrame:
+    """The curves as tidy rows: what a figure of them shows."""
+    parts = []
+    for clipped in found:
+        frame = pd.DataFrame(
+            {
+                "lag": clipped.before.x.astype(int),
+                "log10_median_unclipped": clipped.before.median,
+                "log10_median_clipped": clipped.after.median,
+            }
+        )
+        for position, (axis, value) in enumerate(clipped.setting.items()):
+            frame.insert(position, str(axis), value)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -1,0 +1,86 @@
+"""Tables: every study's observations as CSV, and a short table for people in each section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from harness.report.escape import file_stem, spreadsheet
+from harness.report.frames import Run, reason, status
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that people read: text cells under text headings.
+
+    Args:
+        columns: the headings; numeric columns are set flush right.
+        rows: text, as many as columns.
+        caption: what holds for all rows, and the units.
+        numeric: headings of the columns that hold numbers.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    numeric: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One CSV file of the report: its path within the run's folder, its rows, what it holds."""
+
+    path: str
+    rows: int
+    what: str
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """The frame as CSV: what is missing is an empty cell, what looks like a formula is text."""
+    spreadsheet(frame).to_csv(path, index=False, lineterminator="\n")
+
+
+def write_studies(run: Run, folder: Path) -> list[Written]:
+    """`<study>.csv` for every study, known to this report or not, and `not_measured.csv`."""
+    written = []
+    for study in run.studies:
+        frame = run.frame(study)
+        path = folder / f"{file_stem(study)}.csv"
+        write_csv(frame, path)
+        written.append(Written(f"tables/{path.name}", len(frame), f"every observation of {study}"))
+    rest = not_measured(run)
+    write_csv(rest, folder / "not_measured.csv")
+    what = "every case that is unsupported, failed or open, with its reason"
+    return [*written, Written("tables/not_measured.csv", len(rest), what)]
+
+
+def write_summaries(summaries: Mapping[str, pd.DataFrame], folder: Path) -> list[Written]:
+    """`<name>_summary.csv` for every section that has one."""
+    written = []
+    for name, frame in summaries.items():
+        path = folder / f"{file_stem(name)}_summary.csv"
+        write_csv(frame, path)
+        written.append(Written(f"tables/{path.name}", len(frame), f"the statistics shown for {name}"))
+    return written
+
+
+def not_measured(run: Run) -> pd.DataFrame:
+    """One row per case without a measurement: what it was, how it ended, why, and the end of its log."""
+    rows = [
+        {
+            "status": status(entry),
+            "study": entry.case.study,
+            "backend": entry.case.axes.get("backend"),
+            "case": str(entry.case),
+            "reason": reason(entry),
+            "log": getattr(entry.outcome, "log", ""),
+            "key": entry.case.key,
+        }
+        for entry in run.entries
+        if status(entry) != "measured"
+    ]
+    columns = ["status", "study", "backend", "case", "reason", "log", "key"]
+    return pd.DataFrame(rows, columns=columns)
