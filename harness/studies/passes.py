@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import create_model
 
@@ -13,17 +13,16 @@ from harness.measure.problem import Prepared, Problem
 from harness.measure.work import Sizes
 from harness.studies.study import CellName, Context, DtypeName, PassName, Size, Study, StudyAxes
 
-PassAxes = create_model(  # a call, because "pass" cannot be written as a class attribute
-    "PassAxes",
-    __base__=StudyAxes,
-    cell=(list[CellName], ...),
-    **{"pass": (list[PassName], ["inference", "training"])},
-    dtype=(list[DtypeName], ["float32"]),
-    seq_len=(list[Size], ...),
-    batch_size=(list[Size], ...),
-    input_size=(Size | None, None),
-    hidden_size=(list[Size], ...),
-)
+_FIELDS: dict[str, Any] = {  # a mapping, because "pass" cannot be written as a class attribute
+    "cell": (list[CellName], ...),
+    "pass": (list[PassName], ["inference", "training"]),
+    "dtype": (list[DtypeName], ["float32"]),
+    "seq_len": (list[Size], ...),
+    "batch_size": (list[Size], ...),
+    "input_size": (Size | None, None),
+    "hidden_size": (list[Size], ...),
+}
+PassAxes = create_model("PassAxes", __base__=StudyAxes, **_FIELDS)
 
 
 class PassStudy(Study):
