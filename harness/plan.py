@@ -65,11 +65,16 @@ class Plan(BaseModel):
         ]
 
     def cases(self) -> list[Case]:
-        """Every case, once, in the plan's order; replicate after replicate."""
+        """Every case, once, in the plan's order; replicate after replicate.
+
+        Only what is timed or weighed is repeated: a gradient comes out the same in every process.
+        """
         found: dict[str, Case] = {}
         text = {} if self.corpus is None else {"corpus": _identity(Path(self.corpus))}
         for replicate in range(self.replicates):
             for name, axes in self.axes():
+                if replicate and not STUDIES[name].timing:
+                    continue
                 for point in STUDIES[name].points(axes):
                     read = text if point.get("inputs") == "text" else {}
                     case = Case(name, {**point, **read}, replicate)

@@ -84,3 +84,10 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not a text file"):
         load_plan(str(path))
+
+
+def test_only_what_is_timed_is_repeated():
+    parity = {"backend": ["numpy"], "cell": ["gru"], "seq_len": [2]}
+    plan = checked({**SMALL, "replicates": 2, "studies": {**SMALL["studies"], "parity": parity}}, "test")
+    assert {case.replicate for case in plan.cases() if case.study == "throughput"} == {0, 1}
+    assert {case.replicate for case in plan.cases() if case.study == "parity"} == {0}
