@@ -52,7 +52,11 @@ class TorchTape(Tape):
 
 
 class TorchLayer(Layer):
-    """A module of one layer and one direction.  It stays in training mode, which cuDNN's backward needs."""
+    """A module of one layer and one direction.
+
+    It is in training mode in a training pass, as cuDNN's backward needs, and only there: in evaluation
+    mode cuDNN keeps nothing.
+    """
 
     parameters: Mapping[str, torch.Tensor]
     backend: TorchBackend
@@ -104,6 +108,7 @@ class TorchLayer(Layer):
             raise UnsupportedCase(f"{self.backend.name}: {reason}")
         inputs = self._as_leaf(inputs, training)
         state = tuple(self._as_leaf(s, training) for s in self._with_layer_axis(initial_state, batch_size))
+        self._module.train(training)
         with torch.set_grad_enabled(training), self.backend.precision(self.dtype):
             output, final = self._run(inputs, state, stops)
         tape = TorchTape(self, inputs, state, output, final, self._updates) if training else None
@@ -150,13 +155,13 @@ class TorchLayer(Layer):
         return output, final if isinstance(final, tuple) else (final,)
 
     def _with_layer_axis(self, state: State | None, batch_size: int) -> State:
-        """(B, H) -> (1, B, H), as torch.nn has it; zeros where None."""
+        """(B, H) -> (1, B, H), contiguous, as cuDNN wants it; zeros where None."""
         if state is None:
             shape = (1, batch_size, self._checks.hidden_size)
             names = self.cell.state_names
             some = self._weights["weight_hh"]
             return tuple(torch.zeros(shape, dtype=some.dtype, device=some.device) for _ in names)
-        return tuple(self._cast(tensor)[None] for tensor in state)
+        return tuple(self._cast(tensor)[None].contiguous() for tensor in state)
 
     def _as_leaf(self, tensor: torch.Tensor, training: bool) -> torch.Tensor:
         """A leaf of a new graph that shares the values and never touches the tensor given."""
@@ -171,17 +176,17 @@ class TorchLayer(Layer):
 
 
 def apart(tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """The same tensors, none of which shares memory with another.
+    """The same tensors, no two of which are one.
 
     Autograd hands one tensor to both operands of a sum: the gradients of the two biases would be the same
-    object, and whoever scales one in place would scale both.
+    memory, and whoever scales one in place would scale both.
     """
     seen: set[int] = set()
     own = []
     for tensor in tensors:
-        storage = tensor.untyped_storage().data_ptr()
-        own.append(tensor.clone() if storage in seen else tensor)
-        seen.add(storage)
+        # by address, not by storage: cuDNN's weight gradients are separate parts of one block
+        own.append(tensor.clone() if tensor.data_ptr() in seen else tensor)
+        seen.add(tensor.data_ptr())
     return tuple(own)
 
 
