@@ -11,6 +11,9 @@ import numpy as np
 from implementations.backends.numba_cpu.activations import sigmoid, tanh
 from implementations.backends.numba_cpu.compiling import kernel, routine
 from implementations.backends.numba_cpu.products import (
+    COLLECT,
+    PROJECT,
+    STEP,
     Rows,
     add,
     add_lines,
@@ -28,7 +31,7 @@ from implementations.backends.numba_cpu.views import flat, span
 from implementations.contract import Array
 
 GATES = 4
-SCRATCH = 4
+GRADS = 4
 
 
 def pack_forward(parameters: dict[str, Array]) -> tuple[tuple[Array, ...], Array]:
@@ -93,8 +96,11 @@ def step_backward(gates, h_before, grad_h, grads):
 
 
 @kernel
-def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, first, last, block, workspace):
-    steps, batch, width = inputs.shape
+def forward(
+    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    batch, width = inputs.shape[1:]
     size, rows = h.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     states = Rows(flat(h), first * size, batch * size, size)
@@ -105,31 +111,34 @@ def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, fi
     biases = Rows(flat(bias), 0, 0, 0)
     hidden_bias = from_column(biases, 3 * size)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
-    for begin in range(0, steps, block):
-        end = min(begin + block, steps)
-        block_gates = from_step(every_gate, begin if gates.size else 0)
-        multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, 3 * size)
-        for t in range(begin, end):
-            now = from_step(block_gates, t - begin)
-            hidden = from_column(now, 3 * size)
-            multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
-            multiply_step(rows, from_step(states, t), weight_n, size, hidden_bias, hidden, size)
-            for b in range(rows):
-                h_after = line(states, t + 1, b, size)
-                if t >= lengths[first + b]:
-                    clear(h_after)
-                    continue
-                step(line(now, 0, b, GATES * size), line(states, t, b, size), h_after)
-                if t == lengths[first + b] - 1:
-                    copy(h_after, line(ends, 0, b, size))
+    for begin in range(start, stop, block):
+        end = min(begin + block, stop)
+        block_gates = from_step(every_gate, begin - origin if gates.size else 0)
+        if stages & PROJECT:
+            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, 3 * size)
+        if stages & STEP:
+            for t in range(begin, end):
+                now = from_step(block_gates, t - begin)
+                hidden = from_column(now, 3 * size)
+                multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
+                multiply_step(rows, from_step(states, t), weight_n, size, hidden_bias, hidden, size)
+                for b in range(rows):
+                    h_after = line(states, t + 1, b, size)
+                    if t >= lengths[first + b]:
+                        clear(h_after)
+                        continue
+                    step(line(now, 0, b, GATES * size), line(states, t, b, size), h_after)
+                    if t == lengths[first + b] - 1:
+                        copy(h_after, line(ends, 0, b, size))
 
 
 @kernel
 def backward(
-    variant, inputs, previous, weights, h, memory, gates, grad_output, grad_final, lengths, first, last,
-    block, keep, grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
+    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
+    lengths, first, last, start, stop, block, keep,
+    grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    steps, batch, width = inputs.shape
+    batch, width = inputs.shape[1:]
     size, rows = previous.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
@@ -138,37 +147,42 @@ def backward(
     given = Rows(flat(grad_output), first * size, batch * size, size)
     ends = Rows(flat(grad_final), first * size, batch * size, size)
     carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    grads = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
+    every_grad = Rows(flat(grad_gates), first * GRADS * size, batch * GRADS * size, GRADS * size)
+    if not grad_gates.size:
+        every_grad = Rows(flat(workspace), 0, rows * GRADS * size, GRADS * size)
     nothing = Rows(flat(zeros), 0, 0, 0)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
     grad_weight_rz = span(grad_weight_hh, 0, 2 * size * size)
     grad_weight_n = span(grad_weight_hh, 2 * size * size, size * size)
-    for begin in range((steps - 1) // block * block, -1, -block):
-        end = min(begin + block, steps)
-        for t in range(end - 1, begin - 1, -1):
-            now = from_step(grads, t - begin)
-            for b in range(rows):
-                grad_h = line(carry, 0, b, size)
-                if t >= lengths[first + b]:
-                    clear(line(now, 0, b, GATES * size))
-                    continue
-                if t == lengths[first + b] - 1:
-                    copy(line(ends, 0, b, size), grad_h)
-                if grad_output.size:
-                    add(line(given, t, b, size), grad_h)
-                step_backward(
-                    line(every_gate, t, b, GATES * size),
-                    line(before, t, b, size),
-                    grad_h,
-                    line(now, 0, b, GATES * size),
-                )
-            multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
-            multiply_step(rows, from_column(now, 3 * size), weight_n, size, carry, carry, size)
-        multiply(end - begin, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)
-        count, x_block, before_block = end - begin, from_step(x, begin), from_step(before, begin)
-        hidden = from_column(grads, 3 * size)
-        add_outer(count, rows, grads, 3 * size, x_block, width, keep, flat(grad_weight_ih))
-        add_outer(count, rows, grads, 2 * size, before_block, size, keep, grad_weight_rz)
-        add_outer(count, rows, hidden, size, before_block, size, keep, grad_weight_n)
-        add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
-        keep = 1
+    for end in range(stop, start, -block):
+        begin = max(end - block, start)
+        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        if stages & STEP:
+            for t in range(end - 1, begin - 1, -1):
+                now = from_step(grads, t - begin)
+                for b in range(rows):
+                    grad_h = line(carry, 0, b, size)
+                    if t >= lengths[first + b]:
+                        clear(line(now, 0, b, GRADS * size))
+                        continue
+                    if t == lengths[first + b] - 1:
+                        copy(line(ends, 0, b, size), grad_h)
+                    if grad_output.size:
+                        add(line(given, t, b, size), grad_h)
+                    step_backward(
+                        line(every_gate, t, b, GATES * size),
+                        line(before, t, b, size),
+                        grad_h,
+                        line(now, 0, b, GRADS * size),
+                    )
+                multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
+                multiply_step(rows, from_column(now, 3 * size), weight_n, size, carry, carry, size)
+        if stages & COLLECT:
+            multiply(end - begin, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)
+            count, x_block, before_block = end - begin, from_step(x, begin), from_step(before, begin)
+            hidden = from_column(grads, 3 * size)
+            add_outer(count, rows, grads, 3 * size, x_block, width, keep, flat(grad_weight_ih))
+            add_outer(count, rows, grads, 2 * size, before_block, size, keep, grad_weight_rz)
+            add_outer(count, rows, hidden, size, before_block, size, keep, grad_weight_n)
+            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            keep = 1

@@ -9,6 +9,9 @@ from __future__ import annotations
 from implementations.backends.numba_cpu.activations import sigmoid, tanh
 from implementations.backends.numba_cpu.compiling import kernel, routine
 from implementations.backends.numba_cpu.products import (
+    COLLECT,
+    PROJECT,
+    STEP,
     Rows,
     add,
     add_lines,
@@ -26,7 +29,7 @@ from implementations.backends.numba_cpu.views import flat, span
 from implementations.contract import Array
 
 GATES = 3
-SCRATCH = 5
+GRADS = 4  # of r, z, n, and then r⊙h, which the gradient of W_hn needs
 
 
 def pack_forward(parameters: dict[str, Array]) -> tuple[tuple[Array, ...], Array]:
@@ -69,14 +72,15 @@ def step(gates, h_before, h):
 
 
 @routine
-def step_backward(gates, h_before, grad_h, grads, kept):
-    """dL/dh' becomes its direct part z⊙dL/dh', in place; `kept` r⊙h, `grads` those of z and n."""
+def step_backward(gates, h_before, grad_h, grads):
+    """dL/dh' becomes its direct part z⊙dL/dh', in place; `grads` those of z and n, and r⊙h; one sample."""
     size = grad_h.size
     r = span(gates, 0, size)
     z = span(gates, size, size)
     n = span(gates, 2 * size, size)
     grad_z = span(grads, size, size)
     grad_n = span(grads, 2 * size, size)
+    kept = span(grads, 3 * size, size)
     for j in range(size):
         through = grad_h[j] - grad_h[j] * z[j]
         grad_n[j] = through - through * n[j] * n[j]
@@ -98,8 +102,11 @@ def reset_backward(gates, h_before, grad_kept, grad_h, grads):
 
 
 @kernel
-def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, first, last, block, workspace):
-    steps, batch, width = inputs.shape
+def forward(
+    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    batch, width = inputs.shape[1:]
     size, rows = h.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     states = Rows(flat(h), first * size, batch * size, size)
@@ -110,33 +117,38 @@ def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, fi
     biases = Rows(flat(bias), 0, 0, 0)
     kept = Rows(flat(workspace), block * rows * GATES * size, 0, size)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
-    for begin in range(0, steps, block):
-        end = min(begin + block, steps)
-        block_gates = from_step(every_gate, begin if gates.size else 0)
-        multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size)
-        for t in range(begin, end):
-            now = from_step(block_gates, t - begin)
-            multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
-            for b in range(rows):
-                reset(line(now, 0, b, GATES * size), line(states, t, b, size), line(kept, 0, b, size))
-            n = from_column(now, 2 * size)
-            multiply_step(rows, kept, weight_n, size, n, n, size)
-            for b in range(rows):
-                h_after = line(states, t + 1, b, size)
-                if t >= lengths[first + b]:
-                    clear(h_after)
-                    continue
-                step(line(now, 0, b, GATES * size), line(states, t, b, size), h_after)
-                if t == lengths[first + b] - 1:
-                    copy(h_after, line(ends, 0, b, size))
+    for begin in range(start, stop, block):
+        end = min(begin + block, stop)
+        block_gates = from_step(every_gate, begin - origin if gates.size else 0)
+        if stages & PROJECT:
+            multiply(
+                end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size
+            )
+        if stages & STEP:
+            for t in range(begin, end):
+                now = from_step(block_gates, t - begin)
+                multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
+                for b in range(rows):
+                    reset(line(now, 0, b, GATES * size), line(states, t, b, size), line(kept, 0, b, size))
+                n = from_column(now, 2 * size)
+                multiply_step(rows, kept, weight_n, size, n, n, size)
+                for b in range(rows):
+                    h_after = line(states, t + 1, b, size)
+                    if t >= lengths[first + b]:
+                        clear(h_after)
+                        continue
+                    step(line(now, 0, b, GATES * size), line(states, t, b, size), h_after)
+                    if t == lengths[first + b] - 1:
+                        copy(h_after, line(ends, 0, b, size))
 
 
 @kernel
 def backward(
-    variant, inputs, previous, weights, h, memory, gates, grad_output, grad_final, lengths, first, last,
-    block, keep, grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
+    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
+    lengths, first, last, start, stop, block, keep,
+    grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    steps, batch, width = inputs.shape
+    batch, width = inputs.shape[1:]
     size, rows = previous.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
@@ -145,50 +157,54 @@ def backward(
     given = Rows(flat(grad_output), first * size, batch * size, size)
     ends = Rows(flat(grad_final), first * size, batch * size, size)
     carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    grads = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
-    kept = Rows(flat(workspace), block * rows * GATES * size, rows * size, size)
-    grad_kept = Rows(flat(workspace), block * rows * (GATES + 1) * size, 0, size)
+    every_grad = Rows(flat(grad_gates), first * GRADS * size, batch * GRADS * size, GRADS * size)
+    if not grad_gates.size:
+        every_grad = Rows(flat(workspace), 0, rows * GRADS * size, GRADS * size)
+    grad_kept = Rows(flat(workspace), block * rows * GRADS * size, 0, size)
     nothing = Rows(flat(zeros), 0, 0, 0)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
     grad_weight_rz = span(grad_weight_hh, 0, 2 * size * size)
     grad_weight_n = span(grad_weight_hh, 2 * size * size, size * size)
-    for begin in range((steps - 1) // block * block, -1, -block):
-        end = min(begin + block, steps)
-        for t in range(end - 1, begin - 1, -1):
-            now = from_step(grads, t - begin)
-            for b in range(rows):
-                grad_h = line(carry, 0, b, size)
-                if t >= lengths[first + b]:
-                    clear(line(now, 0, b, GATES * size))
-                    clear(line(kept, t - begin, b, size))
-                    continue
-                if t == lengths[first + b] - 1:
-                    copy(line(ends, 0, b, size), grad_h)
-                if grad_output.size:
-                    add(line(given, t, b, size), grad_h)
-                step_backward(
-                    line(every_gate, t, b, GATES * size),
-                    line(before, t, b, size),
-                    grad_h,
-                    line(now, 0, b, GATES * size),
-                    line(kept, t - begin, b, size),
-                )
-            multiply_step(rows, from_column(now, 2 * size), weight_n, size, nothing, grad_kept, size)
-            for b in range(rows):
-                if t < lengths[first + b]:
-                    reset_backward(
+    for end in range(stop, start, -block):
+        begin = max(end - block, start)
+        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        if stages & STEP:
+            for t in range(end - 1, begin - 1, -1):
+                now = from_step(grads, t - begin)
+                for b in range(rows):
+                    grad_h = line(carry, 0, b, size)
+                    if t >= lengths[first + b]:
+                        clear(line(now, 0, b, GRADS * size))
+                        continue
+                    if t == lengths[first + b] - 1:
+                        copy(line(ends, 0, b, size), grad_h)
+                    if grad_output.size:
+                        add(line(given, t, b, size), grad_h)
+                    step_backward(
                         line(every_gate, t, b, GATES * size),
                         line(before, t, b, size),
-                        line(grad_kept, 0, b, size),
-                        line(carry, 0, b, size),
-                        line(now, 0, b, GATES * size),
+                        grad_h,
+                        line(now, 0, b, GRADS * size),
                     )
-            multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
-        multiply(end - begin, rows, grads, weight_ih, GATES * size, nothing, from_step(grad_x, begin), width)
-        count, x_block, before_block = end - begin, from_step(x, begin), from_step(before, begin)
-        grad_n = from_column(grads, 2 * size)
-        add_outer(count, rows, grads, GATES * size, x_block, width, keep, flat(grad_weight_ih))
-        add_outer(count, rows, grads, 2 * size, before_block, size, keep, grad_weight_rz)
-        add_outer(count, rows, grad_n, size, kept, size, keep, grad_weight_n)
-        add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
-        keep = 1
+                multiply_step(rows, from_column(now, 2 * size), weight_n, size, nothing, grad_kept, size)
+                for b in range(rows):
+                    if t < lengths[first + b]:
+                        reset_backward(
+                            line(every_gate, t, b, GATES * size),
+                            line(before, t, b, size),
+                            line(grad_kept, 0, b, size),
+                            line(carry, 0, b, size),
+                            line(now, 0, b, GRADS * size),
+                        )
+                multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
+        if stages & COLLECT:
+            multiply(
+                end - begin, rows, grads, weight_ih, GATES * size, nothing, from_step(grad_x, begin), width
+            )
+            count, x_block, before_block = end - begin, from_step(x, begin), from_step(before, begin)
+            grad_n, kept = from_column(grads, 2 * size), from_column(grads, 3 * size)
+            add_outer(count, rows, grads, GATES * size, x_block, width, keep, flat(grad_weight_ih))
+            add_outer(count, rows, grads, 2 * size, before_block, size, keep, grad_weight_rz)
+            add_outer(count, rows, grad_n, size, kept, size, keep, grad_weight_n)
+            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            keep = 1

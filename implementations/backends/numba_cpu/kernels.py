@@ -5,31 +5,35 @@ A kernel module provides
 * `forward`, `backward`: kernels that take samples first…last−1 of a batch through all steps;
 * `pack_forward`, `pack_backward`: parameters -> packed weights (and the bias) as these want them;
 * `split_bias`: the bias gradient that `backward` sums -> those of bias_ih and bias_hh;
-* `GATES`: what a step keeps for the backward, in hidden sizes per sample; `SCRATCH`: what the steps of a
-  block need for their work.
+* `GATES`: what a step keeps for the backward, `GRADS`: what it hands to the collection of gradients, both
+  in hidden sizes per sample.
 
 Arguments of the kernels (T, B, I, H as everywhere; S states; all arrays contiguous):
 
-=================  =============================================================================
-`variant`          which φ, and where (the simple RNNs); 0 elsewhere
-`inputs`           (T, B, I)
-`weights`, `bias`  what `pack_forward` or `pack_backward` made
-`h`                (T+1, B, H), of which `forward` gets the first, h_0, and writes the others: the output
-`memory`           a second kept state: an LSTM's c (T+1, B, H), the first given; φ(h) (T, B, H) of
-                   a pre-activation RNN; empty where none is kept
-`gates`            (T, B, GATES·H) to be kept, or empty: then the steps of one block live in `workspace`
-`final`            (S, B, H), written; in inference its [1] holds an LSTM's c_0 and then its running c
-`lengths`          (B,): samples end there; output and gradients are zero beyond
-`first`, `last`    the samples
-`block`            steps whose input product, or whose part of the weight gradients, is one product
-`workspace`        at least block·(last−first)·SCRATCH·H elements
-`previous`         (T, B, H): what W_hh multiplied at each step (but r⊙h of `gru_reset_before`)
-`grad_output`      (T, B, H), or empty: zeros
-`grad_final`       (S, B, H)
-`keep`             0: the parameters' gradients start at zero; 1: they are added to
-`grad_initial`     (S, B, H), written: the running gradient of the state
-`zeros`            at least max(I, H) zeros
-=================  =============================================================================
+=======================  ==========================================================================
+`variant`                which φ, and where (the simple RNNs); 0 elsewhere
+`stages`                 which of PROJECT, STEP, COLLECT to do (see `products`)
+`inputs`                 (T, B, I)
+`weights`, `bias`        what `pack_forward` or `pack_backward` made
+`h`                      (T+1, B, H): h_0 is given, `forward` writes the rest, the output
+`memory`                 a second kept state: an LSTM's c (T+1, B, H), c_0 given; φ(h) (T, B, H) of a
+                         pre-activation RNN; empty where none is kept
+`gates`                  (T, B, GATES·H) to be kept, or room for some steps from step `origin` on, or
+                         empty: then the steps of one block live in `workspace`
+`grad_gates`             room for (…, B, GRADS·H) from step `origin` on, or empty: as above
+`final`                  (S, B, H), written; in inference its [1] holds an LSTM's c_0 and then its c
+`lengths`                (B,): samples end there; output and gradients are zero beyond
+`first`, `last`          the samples: first…last−1
+`start`, `stop`          the steps: start…stop−1
+`block`                  steps whose input product, or share of the weights' gradients, is one product
+`workspace`              (block·GATES + 1)·(last−first)·H elements, or GRADS for GATES
+`previous`               (T, B, H): what W_hh multiplied at each step (W_hr and W_hz in the GRUs)
+`grad_output`            (T, B, H), or empty: zeros
+`grad_final`             (S, B, H)
+`keep`                   0: the parameters' gradients start at zero; 1: they are added to
+`grad_initial`           (S, B, H), written: the running gradient of the state
+`zeros`                  max(I, H) zeros
+=======================  ==========================================================================
 """
 
 from __future__ import annotations
@@ -54,6 +58,15 @@ class Kernels:
     module: ModuleType
     variant: int = 0
     memory: str = ""
+
+    @property
+    def states(self) -> int:
+        """S."""
+        return 2 if self.memory == "state" else 1
+
+    def memory_steps(self, seq_len: int) -> int:
+        """Length of the kept `memory`."""
+        return {"": 0, "operand": seq_len, "state": seq_len + 1}[self.memory]
 
 
 KERNELS = {

@@ -8,6 +8,9 @@ from __future__ import annotations
 from implementations.backends.numba_cpu.activations import sigmoid, tanh
 from implementations.backends.numba_cpu.compiling import kernel, routine
 from implementations.backends.numba_cpu.products import (
+    COLLECT,
+    PROJECT,
+    STEP,
     Rows,
     add,
     add_lines,
@@ -24,7 +27,7 @@ from implementations.backends.numba_cpu.views import flat, span
 from implementations.contract import Array
 
 GATES = 4
-SCRATCH = 4
+GRADS = 4
 
 
 def pack_forward(parameters: dict[str, Array]) -> tuple[tuple[Array, ...], Array]:
@@ -88,8 +91,11 @@ def step_backward(gates, c_before, c, grad_h, grad_c, grads):
 
 
 @kernel
-def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, first, last, block, workspace):
-    steps, batch, width = inputs.shape
+def forward(
+    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    batch, width = inputs.shape[1:]
     size, rows = h.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     states = Rows(flat(h), first * size, batch * size, size)
@@ -102,33 +108,38 @@ def forward(variant, inputs, weights, bias, h, memory, gates, final, lengths, fi
         cells = Rows(flat(final), (batch + first) * size, 0, size)
     biases = Rows(flat(bias), 0, 0, 0)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
-    for begin in range(0, steps, block):
-        end = min(begin + block, steps)
-        block_gates = from_step(every_gate, begin if gates.size else 0)
-        multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size)
-        for t in range(begin, end):
-            now = from_step(block_gates, t - begin)
-            multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
-            for b in range(rows):
-                h_after = line(states, t + 1, b, size)
-                if t >= lengths[first + b]:
-                    clear(h_after)
-                    continue
-                c = line(cells, t + 1, b, size)
-                if memory.size:
-                    copy(line(cells, t, b, size), c)
-                step(line(now, 0, b, GATES * size), c, h_after)
-                if t == lengths[first + b] - 1:
-                    copy(h_after, line(ends, 0, b, size))
-                    copy(c, line(ends, 1, b, size))
+    for begin in range(start, stop, block):
+        end = min(begin + block, stop)
+        block_gates = from_step(every_gate, begin - origin if gates.size else 0)
+        if stages & PROJECT:
+            multiply(
+                end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size
+            )
+        if stages & STEP:
+            for t in range(begin, end):
+                now = from_step(block_gates, t - begin)
+                multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
+                for b in range(rows):
+                    h_after = line(states, t + 1, b, size)
+                    if t >= lengths[first + b]:
+                        clear(h_after)
+                        continue
+                    c = line(cells, t + 1, b, size)
+                    if memory.size:
+                        copy(line(cells, t, b, size), c)
+                    step(line(now, 0, b, GATES * size), c, h_after)
+                    if t == lengths[first + b] - 1:
+                        copy(h_after, line(ends, 0, b, size))
+                        copy(c, line(ends, 1, b, size))
 
 
 @kernel
 def backward(
-    variant, inputs, previous, weights, h, memory, gates, grad_output, grad_final, lengths, first, last,
-    block, keep, grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
+    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
+    lengths, first, last, start, stop, block, keep,
+    grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    steps, batch, width = inputs.shape
+    batch, width = inputs.shape[1:]
     size, rows = previous.shape[2], last - first
     x = Rows(flat(inputs), first * width, batch * width, width)
     grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
@@ -138,38 +149,52 @@ def backward(
     given = Rows(flat(grad_output), first * size, batch * size, size)
     ends = Rows(flat(grad_final), first * size, batch * size, size)
     carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    grads = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
+    every_grad = Rows(flat(grad_gates), first * GRADS * size, batch * GRADS * size, GRADS * size)
+    if not grad_gates.size:
+        every_grad = Rows(flat(workspace), 0, rows * GRADS * size, GRADS * size)
     nothing = Rows(flat(zeros), 0, 0, 0)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
-    for begin in range((steps - 1) // block * block, -1, -block):
-        end = min(begin + block, steps)
-        for t in range(end - 1, begin - 1, -1):
-            now = from_step(grads, t - begin)
-            for b in range(rows):
-                grad_h, grad_c = line(carry, 0, b, size), line(carry, 1, b, size)
-                if t >= lengths[first + b]:
-                    clear(line(now, 0, b, GATES * size))
-                    continue
-                if t == lengths[first + b] - 1:
-                    copy(line(ends, 0, b, size), grad_h)
-                    copy(line(ends, 1, b, size), grad_c)
-                if grad_output.size:
-                    add(line(given, t, b, size), grad_h)
-                step_backward(
-                    line(every_gate, t, b, GATES * size),
-                    line(cells, t, b, size),
-                    line(cells, t + 1, b, size),
-                    grad_h,
-                    grad_c,
-                    line(now, 0, b, GATES * size),
-                )
-            multiply_step(rows, now, weight_hh, GATES * size, nothing, carry, size)
-        multiply(end - begin, rows, grads, weight_ih, GATES * size, nothing, from_step(grad_x, begin), width)
-        add_outer(
-            end - begin, rows, grads, GATES * size, from_step(x, begin), width, keep, flat(grad_weight_ih)
-        )
-        add_outer(
-            end - begin, rows, grads, GATES * size, from_step(before, begin), size, keep, flat(grad_weight_hh)
-        )
-        add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
-        keep = 1
+    for end in range(stop, start, -block):
+        begin = max(end - block, start)
+        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        if stages & STEP:
+            for t in range(end - 1, begin - 1, -1):
+                now = from_step(grads, t - begin)
+                for b in range(rows):
+                    grad_h, grad_c = line(carry, 0, b, size), line(carry, 1, b, size)
+                    if t >= lengths[first + b]:
+                        clear(line(now, 0, b, GRADS * size))
+                        continue
+                    if t == lengths[first + b] - 1:
+                        copy(line(ends, 0, b, size), grad_h)
+                        copy(line(ends, 1, b, size), grad_c)
+                    if grad_output.size:
+                        add(line(given, t, b, size), grad_h)
+                    step_backward(
+                        line(every_gate, t, b, GATES * size),
+                        line(cells, t, b, size),
+                        line(cells, t + 1, b, size),
+                        grad_h,
+                        grad_c,
+                        line(now, 0, b, GRADS * size),
+                    )
+                multiply_step(rows, now, weight_hh, GRADS * size, nothing, carry, size)
+        if stages & COLLECT:
+            multiply(
+                end - begin, rows, grads, weight_ih, GRADS * size, nothing, from_step(grad_x, begin), width
+            )
+            add_outer(
+                end - begin, rows, grads, GRADS * size, from_step(x, begin), width, keep, flat(grad_weight_ih)
+            )
+            add_outer(
+                end - begin,
+                rows,
+                grads,
+                GATES * size,
+                from_step(before, begin),
+                size,
+                keep,
+                flat(grad_weight_hh),
+            )
+            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            keep = 1

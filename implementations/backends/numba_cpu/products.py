@@ -20,6 +20,9 @@ from implementations.contract import Array
 TILE = HOST.tile_rows
 PANEL_BYTES = VECTORS * HOST.vector_bytes
 
+PROJECT, STEP, COLLECT = 1, 2, 4
+"""Stages of a pass: W_ih x of many steps; the time loop; what W_ih, its inputs and all gradients sum up."""
+
 
 class Rows(NamedTuple):
     """Rows of a flat array, one for each step and sample: row (t, b) begins at start + t·step + b·row.

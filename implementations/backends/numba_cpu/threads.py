@@ -80,15 +80,22 @@ def _serve(jobs: SimpleQueue[_Job]) -> None:
 
 POOL = Pool()
 
-_own = threading.local()
+class _Own(threading.local):
+    """Scratch arrays by use and dtype, of each thread."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[tuple[str, str], Array] = {}
 
 
-def scratch(size: int, dtype: str) -> Array:
-    """An array of at least `size` elements, with any content, that is this thread's until its next call."""
-    arrays: dict[str, Array] = _own.__dict__.setdefault("arrays", {})
-    array = arrays.get(dtype)
+_own = _Own()
+
+
+def scratch(use: str, size: int, dtype: str) -> Array:
+    """At least `size` elements with any content, this thread's own until it asks again for the same use."""
+    arrays = _own.arrays
+    array = arrays.get((use, dtype))
     if array is None or array.size < size:
-        array = arrays[dtype] = np.empty(size, dtype)
+        array = arrays[use, dtype] = np.empty(size, dtype)
     return array
 
 

@@ -1,0 +1,168 @@
+"""The arrays of one pass, and the calls of its kernels.
+
+Each object belongs to one `forward` or one `backward`; its `__call__` is what threads run for the samples
+and steps that are theirs (see `passes`), writing to places that no other thread writes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, partial
+
+import numpy as np
+
+from implementations.backends.numba_cpu.kernels import Kernels
+from implementations.backends.numba_cpu.passes import WINDOW, Span
+from implementations.backends.numba_cpu.products import COLLECT
+from implementations.backends.numba_cpu.threads import scratch
+from implementations.contract import Array
+
+BLOCK_ROWS = 128
+"""Rows (steps × samples) of a block: enough for products at full speed, few enough to stay in cache."""
+
+
+Sums = tuple[Array, Array, Array]
+"""The gradients of weight_ih and weight_hh, and of the biases as a kernel counts them."""
+
+
+class Packed:
+    """One set of parameters, as the kernels read them; made when first needed."""
+
+    def __init__(self, kernels: Kernels, parameters: Mapping[str, Array]) -> None:
+        self._module = kernels.module
+        self._parameters = parameters
+        self.rows, self.width = parameters["weight_ih"].shape
+        self.size = parameters["weight_hh"].shape[1]
+
+    @cached_property
+    def forward(self) -> tuple[tuple[Array, ...], Array]:
+        return self._module.pack_forward(self._parameters)
+
+    @cached_property
+    def backward(self) -> tuple[Array, ...]:
+        return self._module.pack_backward(self._parameters)
+
+
+def _block(samples: Span, steps: Span) -> int:
+    """Steps of a block."""
+    return min(steps[1] - steps[0], max(1, BLOCK_ROWS // (samples[1] - samples[0])))
+
+
+class _Ring:
+    """Room for the columns of two windows, where a thread prepares one while another uses the other."""
+
+    def __init__(self, wanted: bool, batch_size: int, columns: int, dtype: str) -> None:
+        shape = (2, WINDOW if wanted else 0, batch_size, columns)
+        self._rooms = scratch("ring", int(np.prod(shape)), dtype)[: int(np.prod(shape))].reshape(shape)
+
+    def at(self, step: int) -> tuple[Array, int]:
+        """The room for this step, and the step that its first line is for."""
+        window = step // WINDOW
+        return self._rooms[window % 2], window * WINDOW
+
+
+class ForwardWork:
+    """Output (in `h`, from its second step on), final state and, in training, what a backward needs."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        packed: Packed,
+        inputs: Array,
+        initial: tuple[Array, ...] | None,
+        lengths: Array | None,
+        *,
+        training: bool,
+        staged: bool,
+    ) -> None:
+        seq_len, batch_size, _ = inputs.shape
+        dtype, size = inputs.dtype.name, packed.size
+        self._kernels, self._dtype, self._size, self._inputs = kernels, dtype, size, inputs
+        self._weights, self._bias = packed.forward
+        self.bias_size = self._bias.size
+        columns = kernels.module.GATES * size
+        self.h = np.empty((seq_len + 1, batch_size, size), dtype)
+        self.memory = np.empty((kernels.memory_steps(seq_len) if training else 0, batch_size, size), dtype)
+        self.gates = np.empty((seq_len if training else 0, batch_size, columns), dtype)
+        self._ring = _Ring(staged and not training, batch_size, columns, dtype)
+        self.lengths = np.full(batch_size, seq_len) if lengths is None else lengths
+        self.final = np.empty((kernels.states, batch_size, size), dtype)
+        self.h[0] = 0 if initial is None else initial[0]
+        if kernels.states == 2:
+            start = self.memory[0] if training else self.final[1]
+            start[...] = 0 if initial is None else initial[1]
+
+    def __call__(self, worker: int, stages: int, samples: Span, steps: Span) -> None:
+        block = _block(samples, steps)
+        room = (block * self._kernels.module.GATES + 1) * (samples[1] - samples[0]) * self._size
+        gates, origin = (self.gates, 0) if self.gates.size else self._ring.at(steps[0])
+        self._kernels.module.forward(
+            self._kernels.variant, stages, self._inputs, self._weights, self._bias,
+            self.h, self.memory, gates, origin, self.final, self.lengths,
+            *samples, *steps, block, scratch("forward", room, self._dtype),
+        )  # fmt: skip
+
+
+class BackwardWork:
+    """All gradients; each worker sums those of the parameters on its own, and `total` adds them up."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        packed: Packed,
+        kept: ForwardWork,
+        inputs: Array,
+        previous: Array,
+        grad_output: Array | None,
+        grad_final: tuple[Array, ...] | None,
+        *,
+        staged: bool,
+    ) -> None:
+        batch_size = inputs.shape[1]
+        dtype, size = inputs.dtype.name, packed.size
+        self._kernels, self._dtype, self._packed, self._kept = kernels, dtype, packed, kept
+        self._inputs, self._previous = inputs, previous
+        self._given = np.empty((0, 0, 0), dtype) if grad_output is None else grad_output
+        self._final = np.zeros((kernels.states, batch_size, size), dtype)
+        if grad_final is not None:
+            for index, array in enumerate(grad_final):
+                self._final[index] = array
+        self._ring = _Ring(staged, batch_size, kernels.module.GRADS * size, dtype)
+        self._zeros = np.zeros(max(packed.width, size), dtype)
+        self._sums: dict[int, Sums] = {}
+        nothing = np.empty((0, 0), dtype)
+        self._no_sums = nothing, nothing, nothing[0:0].ravel()
+        self._shapes = (packed.rows, packed.width), (packed.rows, size)
+        self.inputs = np.empty(inputs.shape, dtype)
+        self.initial = np.empty((kernels.states, batch_size, size), dtype)
+
+    def __call__(self, worker: int, stages: int, samples: Span, steps: Span) -> None:
+        module, kept, block = self._kernels.module, self._kept, _block(samples, steps)
+        room = (block * module.GRADS + 1) * (samples[1] - samples[0]) * self._packed.size
+        grad_gates, origin = self._ring.at(steps[0])
+        keep = int(worker in self._sums)
+        sums = self._sums_of(worker) if stages & COLLECT else self._no_sums
+        module.backward(
+            self._kernels.variant, stages, self._inputs, self._previous, self._packed.backward,
+            kept.h, kept.memory, kept.gates, grad_gates, origin, self._given, self._final,
+            kept.lengths, *samples, *steps, block, keep,
+            self.inputs, self.initial, *sums, scratch("backward", room, self._dtype), self._zeros,
+        )  # fmt: skip
+
+    def _sums_of(self, worker: int) -> Sums:
+        """This worker's sums; with any content when it first asks."""
+        if worker not in self._sums:
+            (weight_ih, weight_hh), bias = self._shapes, self._kept.bias_size
+            empty = partial(np.empty, dtype=self._dtype)
+            self._sums[worker] = empty(weight_ih), empty(weight_hh), empty(bias)
+        return self._sums[worker]
+
+    def total(self) -> dict[str, Array]:
+        """Name -> gradient of each parameter, the workers' sums added in their order."""
+        first, *others = (self._sums[worker] for worker in sorted(self._sums))
+        for sums in others:
+            for total, part in zip(first, sums, strict=True):
+                total += part
+        weight_ih, weight_hh, bias = first
+        bias_ih, bias_hh = self._kernels.module.split_bias(bias)
+        return {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
