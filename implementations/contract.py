@@ -255,7 +255,9 @@ class Layer(ABC):
     * any initial state (None means zeros), T >= 1, B >= 1, any strides; NaN and inf come out where the
       reference has them;
     * nothing given is changed in place, nothing returned is ever overwritten;
-    * a tape stays valid however many forwards follow, and serves one backward (a second raises TapeUsed).
+    * a tape stays valid however many forwards follow, and serves one backward (a second raises TapeUsed);
+      it may refer to the arrays given, which are to stay as they are until then;
+    * arrays of the other float dtype are converted to the layer's own.
     """
 
     backend: Backend
@@ -264,8 +266,15 @@ class Layer(ABC):
     parameters: Mapping[str, Native]
 
     @abstractmethod
-    def update(self, parameters: Mapping[str, Native]) -> None:
-        """New parameter values of the same shapes, native arrays by name: no conversion, no recompilation."""
+    def update(self, parameters: Mapping[str, Native] | Parameters) -> None:
+        """New parameter values of the same shapes: no recompilation.
+
+        Native arrays by name need no conversion (a training loop gives them at every step); `Parameters`
+        are converted.  A tape made before may be refused by `backward` (ValueError).
+
+        Raises:
+            ValueError: a parameter is missing, unknown or of another shape; the message names it.
+        """
 
     @abstractmethod
     def forward(
