@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.report import overview, pages
+from harness.report import overview, pages, reasons
 from harness.report.drawing import save, style
 from harness.report.escape import file_stem, one_line
 from harness.report.frames import Run
@@ -141,7 +141,7 @@ def _saved(picture: Picture, folder: Path) -> Shown:
 
 
 def _render(run: Run, sections: list[Section], tables: list[Written], folder: Path) -> None:
-    reasons = overview.reasons(run)
+    grouped = reasons.reasons(run)
     content = {
         "title": overview.title(run),
         "facts": overview.what_and_where(run),
@@ -149,8 +149,8 @@ def _render(run: Run, sections: list[Section], tables: list[Written], folder: Pa
         "environment": overview.environment_lines(run),
         "command": overview.command(run),
         "sections": sections,
-        "reasons": reasons,
-        "logs": overview.logs(reasons),
+        "reasons": grouped,
+        "logs": reasons.logs(grouped),
         "tables": tables,
     }
     (folder / "report.md").write_text(pages.markdown(content), encoding="utf-8")

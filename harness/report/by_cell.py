@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.drawing import MAX_PANELS, Look, Panel, handle, log2_sizes, log10_axis, panels
+from harness.report.drawing import MAX_PANELS, Look, Panel, handle, panels
 from harness.report.escape import label
 from harness.report.summaries.grouping import ascending, most_populated, rows_of
+from harness.report.ticks import log2_sizes, log10_axis
 from harness.report.words import counted, phrase, setting, split_constant
 
 

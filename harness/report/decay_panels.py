@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.drawing import GREY, Look, decades, handle, legend, lines, looks, panels
+from harness.report.drawing import GREY, Look, handle, legend, lines, looks, panels
 from harness.report.escape import label
 from harness.report.summaries.gradient_decay import FAINT, Decay
+from harness.report.ticks import decades
 from harness.report.words import counted
 
 FLOOR = -40.0

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from harness.report.decay_panels import FLOOR, MARGIN
-from harness.report.drawing import INK, Look, decades, legend, lines, panels, shades
+from harness.report.drawing import INK, Look, legend, lines, panels, shades
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.clipping import Clipped, clippings, to_frame
 from harness.report.summaries.grouping import ascending, matches, most_populated
+from harness.report.ticks import decades
 from harness.report.words import counted, missing, phrase, plain, setting, split_constant
 
 MAX_ROWS = 4

@@ -8,23 +8,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from harness.report.drawing import (
-    GREY,
-    MAX_PANELS,
-    Panel,
-    handle,
-    legend,
-    lines,
-    log10_axis,
-    looks,
-    panels,
-    plain_power,
-)
+from harness.report.drawing import GREY, MAX_PANELS, Panel, handle, legend, lines, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.clipping import clippings
 from harness.report.summaries.grouping import most_populated, rows_of
+from harness.report.ticks import log10_axis, plain_power
 from harness.report.words import counted, phrase, setting, split_constant
 
 BEFORE = (0, (4, 2.5))

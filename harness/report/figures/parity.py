@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.report.by_cell import by_cell
-from harness.report.drawing import GREY, legend, lines, looks, power
+from harness.report.drawing import GREY, legend, lines, looks
 from harness.report.escape import file_stem
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import Setting, groups
 from harness.report.summaries.parity import GRADIENTS, OUTPUTS, parity
+from harness.report.ticks import power
 from harness.report.words import phrase, setting
 
 _DASHES = {OUTPUTS: "", GRADIENTS: (4, 1.5)}

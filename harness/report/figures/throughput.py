@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.report.by_cell import by_cell
-from harness.report.drawing import legend, lines, looks, thousands
+from harness.report.drawing import legend, lines, looks
 from harness.report.escape import file_stem
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import Setting, groups
 from harness.report.summaries.throughput import throughput
+from harness.report.ticks import thousands
 from harness.report.words import phrase, setting
 
 

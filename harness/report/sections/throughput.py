@@ -70,7 +70,8 @@ def _winners(summary: Throughput, compared: Sequence[pd.DataFrame]) -> str:
     leads = [_lead(part) for part in compared if least(part, "seconds")["backend"] == name]
     return (
         f"{name} was fastest in {number} of {counted(len(compared), 'comparison')} (one cell, pass and set "
-        f"of sizes each), there at {times(geometric_mean(leads))} the runner-up's speed (geometric mean){rest}."
+        f"of sizes each), there at {times(geometric_mean(leads))} the runner-up's speed in the geometric "
+        f"mean{rest}."
     )
 
 
