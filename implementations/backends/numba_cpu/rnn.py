@@ -62,14 +62,14 @@ def activate(variant, values):
 
 @routine
 def activate_backward(variant, values, grad):
-    """dL/dφ(a) becomes dL/da, in place; `values` are φ(a)."""
+    """dL/dφ(a) becomes dL/da, in place; `values` are φ(a).  A closed ReLU stops any gradient, NaN too."""
     if variant % BEFORE_PRODUCT == TANH:
         for j in range(grad.size):
             grad[j] -= grad[j] * values[j] * values[j]
     elif variant % BEFORE_PRODUCT == RELU:
         for j in range(grad.size):
-            zero, one = like(grad[j], 0), like(grad[j], 1)
-            grad[j] *= zero if values[j] <= zero else one
+            zero = like(grad[j], 0)
+            grad[j] = zero if values[j] <= zero else grad[j]
 
 
 @kernel

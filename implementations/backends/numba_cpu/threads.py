@@ -80,6 +80,7 @@ def _serve(jobs: SimpleQueue[_Job]) -> None:
 
 POOL = Pool()
 
+
 class _Own(threading.local):
     """Scratch arrays by use and dtype, of each thread."""
 
