@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+# the checks assert in modules that are no test modules: show what was compared there too
+pytest.register_assert_rewrite("tests.conformance")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -6,11 +6,12 @@ sides compute on the very same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from implementations import CELLS, Backend, Forward, Gradients, Layer, Parameters, load_backend
 from implementations.contract import Array
@@ -147,6 +148,16 @@ def reference(scene: Scene) -> Results:
     return results(load_backend("numpy"), scene.rounded("float64"), "float64")
 
 
+def expected_forward(scene: Scene) -> Results:
+    """The reference's output and final state."""
+    return {name: a for name, a in reference(scene).items() if not name.startswith("grad_")}
+
+
+def expected_gradients(scene: Scene) -> Results:
+    """The reference's gradients."""
+    return {name: a for name, a in reference(scene).items() if name.startswith("grad_")}
+
+
 def assert_agree(actual: Results, expected: Results, dtype: str, names: Iterable[str] | None = None) -> None:
     """Each array named (default: each that is expected) agrees within the table's tolerance for `dtype`."""
     for name in expected if names is None else names:
@@ -161,6 +172,15 @@ def assert_same(actual: Results, expected: Results) -> None:
     assert actual.keys() == expected.keys()
     for name, array in expected.items():
         assert np.array_equal(actual[name], array, equal_nan=True), f"{name} differs"
+
+
+def assert_raises(error: type[Exception], call: Callable[[], Any], mention: str) -> None:
+    """`call` raises `error` in one line that mentions what is asked for."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert mention in message, f"{message!r} does not mention {mention!r}"
+    assert "\n" not in message
 
 
 def only(*, dtypes: Iterable[str] = (), cells: Iterable[str] = ()) -> Any:

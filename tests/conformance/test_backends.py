@@ -6,24 +6,30 @@ a cell that a backend does not have skips with the backend's reason.
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from functools import cache
 
 import pytest
 
 from implementations import BACKENDS, CELLS, Backend, BackendUnavailable, UnsupportedCase, load_backend
-from tests.conformance import checks_backward, checks_contract, checks_forward
+from tests import conformance
 from tests.conformance.scene import bind, draw
 
 Check = Callable[[Backend, str, str], None]
 DTYPES = ("float64", "float32")
 CHECKS: dict[str, Check] = {
     name: function
-    for module in (checks_forward, checks_backward, checks_contract)
-    for name, function in inspect.getmembers(module, inspect.isfunction)
+    for module in pkgutil.iter_modules(conformance.__path__)
+    if module.name.startswith("checks_")
+    for name, function in inspect.getmembers(
+        importlib.import_module(f"{conformance.__name__}.{module.name}"), inspect.isfunction
+    )
     if name.startswith("check_")
 }
+"""Every `check_…` of every module `checks_…` in this folder."""
 
 
 @cache

@@ -7,8 +7,7 @@ import pytest
 
 from implementations.contract import DTYPES
 from implementations.tolerances import RELATIVE_TOLERANCE, relative_error
-from tests.conformance.checks_contract import assert_raises
-from tests.conformance.scene import assert_agree, assert_same, draw
+from tests.conformance.scene import assert_agree, assert_raises, assert_same, draw
 
 NAN, INF = float("nan"), float("inf")
 
