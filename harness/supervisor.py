@@ -39,7 +39,7 @@ class Supervisor:
     def __init__(self, backend: str, num_threads: int, corpus: str | None) -> None:
         self.backend = backend
         self.description: dict[str, Any] | None = None
-        self._setup = {"backend": backend, "num_threads": num_threads, "corpus": corpus}
+        self._setup: dict[str, Any] = {"backend": backend, "num_threads": num_threads, "corpus": corpus}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         self._pending = b""
@@ -119,7 +119,10 @@ class Supervisor:
     def _death(self) -> str:
         process = self._process
         assert process is not None
-        code = process.wait(timeout=TERMINATE_SECONDS)
+        try:
+            code = process.wait(timeout=TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "worker closed its answers without ending"
         if code < 0:
             return f"worker killed by signal {signal.Signals(-code).name}"
         return f"worker exited with status {code}"
