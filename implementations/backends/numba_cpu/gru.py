@@ -14,7 +14,6 @@ from implementations.backends.numba_cpu.products import (
     COLLECT,
     PROJECT,
     STEP,
-    Rows,
     add,
     add_lines,
     add_outer,
@@ -25,7 +24,10 @@ from implementations.backends.numba_cpu.products import (
     line,
     multiply,
     multiply_step,
+    one_row,
     pack,
+    rows_in,
+    rows_of,
 )
 from implementations.backends.numba_cpu.views import flat, span
 from implementations.contract import Array
@@ -95,41 +97,59 @@ def step_backward(gates, h_before, grad_h, grads):
         grad_h[j] *= z[j]
 
 
+@routine
+def step_samples(t, first, rows, size, lengths, gates, states, ends):
+    """Step t of every sample that has not ended."""
+    for b in range(rows):
+        h_after = line(states, t + 1, b, size)
+        if t >= lengths[first + b]:
+            clear(h_after)
+            continue
+        step(line(gates, 0, b, GATES * size), line(states, t, b, size), h_after)
+        if t == lengths[first + b] - 1:
+            copy(h_after, line(ends, 0, b, size))
+
+
+@routine
+def step_samples_backward(t, first, rows, size, lengths, gates, states, given, any_given, ends, carry, grads):
+    """Step t of every sample that has not ended; for the others, `grads` are zero."""
+    for b in range(rows):
+        grad_h = line(carry, 0, b, size)
+        if t >= lengths[first + b]:
+            clear(line(grads, 0, b, GRADS * size))
+            continue
+        if t == lengths[first + b] - 1:
+            copy(line(ends, 0, b, size), grad_h)
+        if any_given:
+            add(line(given, t, b, size), grad_h)
+        step_backward(
+            line(gates, t, b, GATES * size), line(states, t, b, size), grad_h, line(grads, 0, b, GRADS * size)
+        )
+
+
 @kernel
 def forward(
     variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = h.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    states = Rows(flat(h), first * size, batch * size, size)
-    ends = Rows(flat(final), first * size, batch * size, size)
-    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
-    if not gates.size:
-        every_gate = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
-    biases = Rows(flat(bias), 0, 0, 0)
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, ends, biases = rows_of(inputs, first), rows_of(h, first), rows_of(final, first), one_row(bias)
     hidden_bias = from_column(biases, 3 * size)
+    kept = gates.size > 0
+    every_gate = rows_of(gates, first) if kept else rows_in(workspace, 0, rows, GATES * size)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
     for begin in range(start, stop, block):
         end = min(begin + block, stop)
-        block_gates = from_step(every_gate, begin - origin if gates.size else 0)
+        products = from_step(every_gate, begin - origin if kept else 0)
         if stages & PROJECT:
-            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, 3 * size)
+            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, products, 3 * size)
         if stages & STEP:
             for t in range(begin, end):
-                now = from_step(block_gates, t - begin)
-                hidden = from_column(now, 3 * size)
-                multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
-                multiply_step(rows, from_step(states, t), weight_n, size, hidden_bias, hidden, size)
-                for b in range(rows):
-                    h_after = line(states, t + 1, b, size)
-                    if t >= lengths[first + b]:
-                        clear(h_after)
-                        continue
-                    step(line(now, 0, b, GATES * size), line(states, t, b, size), h_after)
-                    if t == lengths[first + b] - 1:
-                        copy(h_after, line(ends, 0, b, size))
+                now = from_step(products, t - begin)
+                h_before, hidden = from_step(states, t), from_column(now, 3 * size)
+                multiply_step(rows, h_before, weight_rz, size, now, now, 2 * size)
+                multiply_step(rows, h_before, weight_n, size, hidden_bias, hidden, size)
+                step_samples(t, first, rows, size, lengths, now, states, ends)
 
 
 @kernel
@@ -138,51 +158,32 @@ def backward(
     lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = previous.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
-    before = Rows(flat(previous), first * size, batch * size, size)
-    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
-    given = Rows(flat(grad_output), first * size, batch * size, size)
-    ends = Rows(flat(grad_final), first * size, batch * size, size)
-    carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    every_grad = Rows(flat(grad_gates), first * GRADS * size, batch * GRADS * size, GRADS * size)
-    if not grad_gates.size:
-        every_grad = Rows(flat(workspace), 0, rows * GRADS * size, GRADS * size)
-    nothing = Rows(flat(zeros), 0, 0, 0)
+    width, size, rows = inputs.shape[2], previous.shape[2], last - first
+    x, before, every_gate = rows_of(inputs, first), rows_of(previous, first), rows_of(gates, first)
+    given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
+    grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
+    kept = grad_gates.size > 0
+    every_grad = rows_of(grad_gates, first) if kept else rows_in(workspace, 0, rows, GRADS * size)
     weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
     grad_weight_rz = span(grad_weight_hh, 0, 2 * size * size)
     grad_weight_n = span(grad_weight_hh, 2 * size * size, size * size)
     for end in range(stop, start, -block):
         begin = max(end - block, start)
-        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        grads = from_step(every_grad, begin - origin if kept else 0)
         if stages & STEP:
             for t in range(end - 1, begin - 1, -1):
                 now = from_step(grads, t - begin)
-                for b in range(rows):
-                    grad_h = line(carry, 0, b, size)
-                    if t >= lengths[first + b]:
-                        clear(line(now, 0, b, GRADS * size))
-                        continue
-                    if t == lengths[first + b] - 1:
-                        copy(line(ends, 0, b, size), grad_h)
-                    if grad_output.size:
-                        add(line(given, t, b, size), grad_h)
-                    step_backward(
-                        line(every_gate, t, b, GATES * size),
-                        line(before, t, b, size),
-                        grad_h,
-                        line(now, 0, b, GRADS * size),
-                    )
+                step_samples_backward(
+                    t, first, rows, size, lengths, every_gate, before,
+                    given, grad_output.size > 0, ends, carry, now,
+                )  # fmt: skip
                 multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
                 multiply_step(rows, from_column(now, 3 * size), weight_n, size, carry, carry, size)
         if stages & COLLECT:
-            multiply(end - begin, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)
-            count, x_block, before_block = end - begin, from_step(x, begin), from_step(before, begin)
-            hidden = from_column(grads, 3 * size)
-            add_outer(count, rows, grads, 3 * size, x_block, width, keep, flat(grad_weight_ih))
-            add_outer(count, rows, grads, 2 * size, before_block, size, keep, grad_weight_rz)
-            add_outer(count, rows, hidden, size, before_block, size, keep, grad_weight_n)
-            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
+            multiply(steps, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)
+            add_outer(steps, rows, grads, 3 * size, x_block, width, keep, flat(grad_weight_ih))
+            add_outer(steps, rows, grads, 2 * size, h_block, size, keep, grad_weight_rz)
+            add_outer(steps, rows, from_column(grads, 3 * size), size, h_block, size, keep, grad_weight_n)
+            add_lines(steps * rows, grads, keep, flat(grad_bias))
             keep = 1

@@ -21,7 +21,10 @@ from implementations.backends.numba_cpu.products import (
     line,
     multiply,
     multiply_step,
+    one_row,
     pack,
+    rows_in,
+    rows_of,
 )
 from implementations.backends.numba_cpu.views import flat, span
 from implementations.contract import Array
@@ -90,47 +93,65 @@ def step_backward(gates, c_before, c, grad_h, grad_c, grads):
         grad_c[j] *= f[j]
 
 
+@routine
+def step_samples(t, first, rows, size, lengths, gates, cells, kept, states, ends):
+    """Step t of every sample that has not ended; `kept`: every step's c has its own place."""
+    for b in range(rows):
+        h_after = line(states, t + 1, b, size)
+        if t >= lengths[first + b]:
+            clear(h_after)
+            continue
+        c = line(cells, t + 1, b, size)
+        if kept:
+            copy(line(cells, t, b, size), c)
+        step(line(gates, 0, b, GATES * size), c, h_after)
+        if t == lengths[first + b] - 1:
+            copy(h_after, line(ends, 0, b, size))
+            copy(c, line(ends, 1, b, size))
+
+
+@routine
+def step_samples_backward(t, first, rows, size, lengths, gates, cells, given, any_given, ends, carry, grads):
+    """Step t of every sample that has not ended; for the others, `grads` are zero."""
+    for b in range(rows):
+        grad_h, grad_c = line(carry, 0, b, size), line(carry, 1, b, size)
+        if t >= lengths[first + b]:
+            clear(line(grads, 0, b, GRADS * size))
+            continue
+        if t == lengths[first + b] - 1:
+            copy(line(ends, 0, b, size), grad_h)
+            copy(line(ends, 1, b, size), grad_c)
+        if any_given:
+            add(line(given, t, b, size), grad_h)
+        c_before, c = line(cells, t, b, size), line(cells, t + 1, b, size)
+        step_backward(
+            line(gates, t, b, GATES * size), c_before, c, grad_h, grad_c, line(grads, 0, b, GRADS * size)
+        )
+
+
 @kernel
 def forward(
     variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = h.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    states = Rows(flat(h), first * size, batch * size, size)
-    ends = Rows(flat(final), first * size, batch * size, size)
-    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
-    if not gates.size:
-        every_gate = Rows(flat(workspace), 0, rows * GATES * size, GATES * size)
-    cells = Rows(flat(memory), first * size, batch * size, size)
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, ends, biases = rows_of(inputs, first), rows_of(h, first), rows_of(final, first), one_row(bias)
+    kept = gates.size > 0
+    every_gate = rows_of(gates, first) if kept else rows_in(workspace, 0, rows, GATES * size)
+    cells = rows_of(memory, first)
     if not memory.size:
-        cells = Rows(flat(final), (batch + first) * size, 0, size)
-    biases = Rows(flat(bias), 0, 0, 0)
+        cells = Rows(ends.array, ends.start + ends.step, 0, size)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
     for begin in range(start, stop, block):
         end = min(begin + block, stop)
-        block_gates = from_step(every_gate, begin - origin if gates.size else 0)
+        products = from_step(every_gate, begin - origin if kept else 0)
         if stages & PROJECT:
-            multiply(
-                end - begin, rows, from_step(x, begin), weight_ih, width, biases, block_gates, GATES * size
-            )
+            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, products, GATES * size)
         if stages & STEP:
             for t in range(begin, end):
-                now = from_step(block_gates, t - begin)
+                now = from_step(products, t - begin)
                 multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
-                for b in range(rows):
-                    h_after = line(states, t + 1, b, size)
-                    if t >= lengths[first + b]:
-                        clear(h_after)
-                        continue
-                    c = line(cells, t + 1, b, size)
-                    if memory.size:
-                        copy(line(cells, t, b, size), c)
-                    step(line(now, 0, b, GATES * size), c, h_after)
-                    if t == lengths[first + b] - 1:
-                        copy(h_after, line(ends, 0, b, size))
-                        copy(c, line(ends, 1, b, size))
+                step_samples(t, first, rows, size, lengths, now, cells, memory.size > 0, states, ends)
 
 
 @kernel
@@ -139,62 +160,30 @@ def backward(
     lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = previous.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
-    before = Rows(flat(previous), first * size, batch * size, size)
-    cells = Rows(flat(memory), first * size, batch * size, size)
-    every_gate = Rows(flat(gates), first * GATES * size, batch * GATES * size, GATES * size)
-    given = Rows(flat(grad_output), first * size, batch * size, size)
-    ends = Rows(flat(grad_final), first * size, batch * size, size)
-    carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    every_grad = Rows(flat(grad_gates), first * GRADS * size, batch * GRADS * size, GRADS * size)
-    if not grad_gates.size:
-        every_grad = Rows(flat(workspace), 0, rows * GRADS * size, GRADS * size)
-    nothing = Rows(flat(zeros), 0, 0, 0)
+    width, size, rows = inputs.shape[2], previous.shape[2], last - first
+    x, before, every_gate, cells = (
+        rows_of(inputs, first), rows_of(previous, first), rows_of(gates, first), rows_of(memory, first)
+    )  # fmt: skip
+    given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
+    grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
+    kept = grad_gates.size > 0
+    every_grad = rows_of(grad_gates, first) if kept else rows_in(workspace, 0, rows, GRADS * size)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
     for end in range(stop, start, -block):
         begin = max(end - block, start)
-        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        grads = from_step(every_grad, begin - origin if kept else 0)
         if stages & STEP:
             for t in range(end - 1, begin - 1, -1):
                 now = from_step(grads, t - begin)
-                for b in range(rows):
-                    grad_h, grad_c = line(carry, 0, b, size), line(carry, 1, b, size)
-                    if t >= lengths[first + b]:
-                        clear(line(now, 0, b, GRADS * size))
-                        continue
-                    if t == lengths[first + b] - 1:
-                        copy(line(ends, 0, b, size), grad_h)
-                        copy(line(ends, 1, b, size), grad_c)
-                    if grad_output.size:
-                        add(line(given, t, b, size), grad_h)
-                    step_backward(
-                        line(every_gate, t, b, GATES * size),
-                        line(cells, t, b, size),
-                        line(cells, t + 1, b, size),
-                        grad_h,
-                        grad_c,
-                        line(now, 0, b, GRADS * size),
-                    )
+                step_samples_backward(
+                    t, first, rows, size, lengths, every_gate, cells,
+                    given, grad_output.size > 0, ends, carry, now,
+                )  # fmt: skip
                 multiply_step(rows, now, weight_hh, GRADS * size, nothing, carry, size)
         if stages & COLLECT:
-            multiply(
-                end - begin, rows, grads, weight_ih, GRADS * size, nothing, from_step(grad_x, begin), width
-            )
-            add_outer(
-                end - begin, rows, grads, GRADS * size, from_step(x, begin), width, keep, flat(grad_weight_ih)
-            )
-            add_outer(
-                end - begin,
-                rows,
-                grads,
-                GATES * size,
-                from_step(before, begin),
-                size,
-                keep,
-                flat(grad_weight_hh),
-            )
-            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
+            multiply(steps, rows, grads, weight_ih, GRADS * size, nothing, from_step(grad_x, begin), width)
+            add_outer(steps, rows, grads, GRADS * size, x_block, width, keep, flat(grad_weight_ih))
+            add_outer(steps, rows, grads, GRADS * size, h_block, size, keep, flat(grad_weight_hh))
+            add_lines(steps * rows, grads, keep, flat(grad_bias))
             keep = 1

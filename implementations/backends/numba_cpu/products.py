@@ -14,7 +14,7 @@ import numpy as np
 from implementations.backends.numba_cpu.compiling import routine
 from implementations.backends.numba_cpu.host import HOST, VECTORS, panel_width
 from implementations.backends.numba_cpu.tiles import multiply_tile, outer_tile
-from implementations.backends.numba_cpu.views import span, standing_alone
+from implementations.backends.numba_cpu.views import flat, span, standing_alone
 from implementations.contract import Array
 
 TILE = HOST.tile_rows
@@ -34,6 +34,25 @@ class Rows(NamedTuple):
     start: int
     step: int
     row: int
+
+
+@routine
+def rows_of(array, first):
+    """The rows of an array (T, B, N), from sample `first` on."""
+    batch, columns = array.shape[1:]
+    return Rows(flat(array), first * columns, batch * columns, columns)
+
+
+@routine
+def rows_in(workspace, start, rows, columns):
+    """Rows of steps of `rows` samples that lie one after the other from an element of `workspace` on."""
+    return Rows(flat(workspace), start, rows * columns, columns)
+
+
+@routine
+def one_row(vector):
+    """A vector as the row of every step and sample."""
+    return Rows(flat(vector), 0, 0, 0)
 
 
 @routine

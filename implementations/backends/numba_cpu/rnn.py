@@ -22,7 +22,10 @@ from implementations.backends.numba_cpu.products import (
     line,
     multiply,
     multiply_step,
+    one_row,
     pack,
+    rows_in,
+    rows_of,
 )
 from implementations.backends.numba_cpu.views import flat
 from implementations.contract import Array
@@ -72,46 +75,80 @@ def activate_backward(variant, values, grad):
             grad[j] = zero if values[j] <= zero else grad[j]
 
 
+@routine
+def activate_samples(variant, t, rows, size, states, squashed):
+    """φ(h) of every sample."""
+    for b in range(rows):
+        value = line(squashed, t, b, size)
+        copy(line(states, t, b, size), value)
+        activate(variant, value)
+
+
+@routine
+def step_samples(variant, t, first, rows, size, lengths, states, ends):
+    """Step t of every sample that has not ended."""
+    for b in range(rows):
+        h_after = line(states, t + 1, b, size)
+        if t >= lengths[first + b]:
+            clear(h_after)
+            continue
+        if variant < BEFORE_PRODUCT:
+            activate(variant, h_after)
+        if t == lengths[first + b] - 1:
+            copy(h_after, line(ends, 0, b, size))
+
+
+@routine
+def step_samples_backward(
+    variant, t, first, rows, size, lengths, states, given, any_given, ends, carry, grads
+):
+    """Step t of every sample that has not ended; for the others, `grads` are zero."""
+    for b in range(rows):
+        grad_h = line(carry, 0, b, size)
+        if t >= lengths[first + b]:
+            clear(line(grads, 0, b, GRADS * size))
+            continue
+        if t == lengths[first + b] - 1:
+            copy(line(ends, 0, b, size), grad_h)
+        if any_given:
+            add(line(given, t, b, size), grad_h)
+        grad_a = line(grads, 0, b, GRADS * size)
+        copy(grad_h, grad_a)
+        if variant < BEFORE_PRODUCT:
+            activate_backward(variant, line(states, t + 1, b, size), grad_a)
+
+
+@routine
+def activate_samples_backward(variant, t, rows, size, squashed, carry):
+    """dL/dφ(h) becomes dL/dh, in place, for every sample."""
+    for b in range(rows):
+        activate_backward(variant, line(squashed, t, b, size), line(carry, 0, b, size))
+
+
 @kernel
 def forward(
     variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = h.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    states = Rows(flat(h), first * size, batch * size, size)
-    ends = Rows(flat(final), first * size, batch * size, size)
-    squashed = Rows(flat(memory), first * size, batch * size, size)
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, ends, biases = rows_of(inputs, first), rows_of(h, first), rows_of(final, first), one_row(bias)
+    squashed = rows_of(memory, first)
     if not memory.size:
         squashed = Rows(flat(workspace), 0, 0, size)
-    early = variant >= BEFORE_PRODUCT
-    biases = Rows(flat(bias), 0, 0, 0)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
     for begin in range(start, stop, block):
         end = min(begin + block, stop)
-        after = from_step(states, begin + 1)
         if stages & PROJECT:
-            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, after, size)
+            products = from_step(states, begin + 1)
+            multiply(end - begin, rows, from_step(x, begin), weight_ih, width, biases, products, size)
         if stages & STEP:
             for t in range(begin, end):
                 before, now = from_step(states, t), from_step(states, t + 1)
-                if early:
-                    for b in range(rows):
-                        operand = line(squashed, t, b, size)
-                        copy(line(before, 0, b, size), operand)
-                        activate(variant, operand)
+                if variant >= BEFORE_PRODUCT:
+                    activate_samples(variant, t, rows, size, states, squashed)
                     before = from_step(squashed, t)
                 multiply_step(rows, before, weight_hh, size, now, now, size)
-                for b in range(rows):
-                    h_after = line(now, 0, b, size)
-                    if t >= lengths[first + b]:
-                        clear(h_after)
-                        continue
-                    if not early:
-                        activate(variant, h_after)
-                    if t == lengths[first + b] - 1:
-                        copy(h_after, line(ends, 0, b, size))
+                step_samples(variant, t, first, rows, size, lengths, states, ends)
 
 
 @kernel
@@ -120,49 +157,30 @@ def backward(
     lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
-    batch, width = inputs.shape[1:]
-    size, rows = previous.shape[2], last - first
-    x = Rows(flat(inputs), first * width, batch * width, width)
-    grad_x = Rows(flat(grad_inputs), x.start, x.step, x.row)
-    before = Rows(flat(previous), first * size, batch * size, size)
-    states = Rows(flat(h), first * size, batch * size, size)
-    early = variant >= BEFORE_PRODUCT
-    given = Rows(flat(grad_output), first * size, batch * size, size)
-    ends = Rows(flat(grad_final), first * size, batch * size, size)
-    carry = Rows(flat(grad_initial), first * size, batch * size, size)
-    every_grad = Rows(flat(grad_gates), first * size, batch * size, size)
-    if not grad_gates.size:
-        every_grad = Rows(flat(workspace), 0, rows * size, size)
-    nothing = Rows(flat(zeros), 0, 0, 0)
+    width, size, rows = inputs.shape[2], previous.shape[2], last - first
+    x, before, states = rows_of(inputs, first), rows_of(previous, first), rows_of(h, first)
+    given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
+    grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
+    kept = grad_gates.size > 0
+    every_grad = rows_of(grad_gates, first) if kept else rows_in(workspace, 0, rows, GRADS * size)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
     for end in range(stop, start, -block):
         begin = max(end - block, start)
-        grads = from_step(every_grad, begin - origin if grad_gates.size else 0)
+        grads = from_step(every_grad, begin - origin if kept else 0)
         if stages & STEP:
             for t in range(end - 1, begin - 1, -1):
                 now = from_step(grads, t - begin)
-                for b in range(rows):
-                    grad_h = line(carry, 0, b, size)
-                    if t >= lengths[first + b]:
-                        clear(line(now, 0, b, size))
-                        continue
-                    if t == lengths[first + b] - 1:
-                        copy(line(ends, 0, b, size), grad_h)
-                    if grad_output.size:
-                        add(line(given, t, b, size), grad_h)
-                    grad_a = line(now, 0, b, size)
-                    copy(grad_h, grad_a)
-                    if not early:
-                        activate_backward(variant, line(states, t + 1, b, size), grad_a)
-                multiply_step(rows, now, weight_hh, size, nothing, carry, size)
-                if early:
-                    for b in range(rows):
-                        activate_backward(variant, line(before, t, b, size), line(carry, 0, b, size))
+                step_samples_backward(
+                    variant, t, first, rows, size, lengths, states,
+                    given, grad_output.size > 0, ends, carry, now,
+                )  # fmt: skip
+                multiply_step(rows, now, weight_hh, GRADS * size, nothing, carry, size)
+                if variant >= BEFORE_PRODUCT:
+                    activate_samples_backward(variant, t, rows, size, before, carry)
         if stages & COLLECT:
-            multiply(end - begin, rows, grads, weight_ih, size, nothing, from_step(grad_x, begin), width)
-            add_outer(end - begin, rows, grads, size, from_step(x, begin), width, keep, flat(grad_weight_ih))
-            add_outer(
-                end - begin, rows, grads, size, from_step(before, begin), size, keep, flat(grad_weight_hh)
-            )
-            add_lines((end - begin) * rows, grads, keep, flat(grad_bias))
+            steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
+            multiply(steps, rows, grads, weight_ih, GRADS * size, nothing, from_step(grad_x, begin), width)
+            add_outer(steps, rows, grads, GRADS * size, x_block, width, keep, flat(grad_weight_ih))
+            add_outer(steps, rows, grads, GRADS * size, h_block, size, keep, flat(grad_weight_hh))
+            add_lines(steps * rows, grads, keep, flat(grad_bias))
             keep = 1
