@@ -21,6 +21,8 @@ FLOOR = -40.0
 """log10 at which the y-axis ends at the latest."""
 MARGIN = 0.06
 """Of the range, above and below."""
+BOUND_ROOM = 0.2
+"""Of the range: how far a bound is followed above the curves."""
 
 
 def draw_panels(
@@ -82,8 +84,10 @@ def limits(axes: Axes, drawn: Iterable[Decay]) -> None:
     highs = np.concatenate([decay.curve.high for decay in drawn])
     bottom = max(FLOOR, float(lows[np.isfinite(lows)].min(initial=-1.0)))
     top = min(-FLOOR, float(highs[np.isfinite(highs)].max(initial=0.5)))
-    margin = MARGIN * (top - bottom)
-    axes.set_ylim(bottom - margin, top + margin)
+    span = top - bottom
+    bounds = [decay.bound.median.max() for decay in drawn if decay.bound is not None]
+    top = max([top, *(min(bound, top + BOUND_ROOM * span) for bound in bounds)])
+    axes.set_ylim(bottom - MARGIN * span, top + MARGIN * span)
     decades(axes)
 
 
@@ -96,6 +100,8 @@ def remarks(drawn: Sequence[Decay], panels_left_out: int, slices_left_out: int) 
         words.append("Dashed: the bound (β_W β_h)^(t−k) of the simple RNN; it may leave the panel.")
     if any(np.isneginf(decay.curve.median).any() for decay in drawn):
         words.append("A curve that ends is exactly zero from there on.")
+    if any((np.isneginf(decay.curve.low) & np.isfinite(decay.curve.median)).any() for decay in drawn):
+        words.append("Where a band falls to the bottom, some samples are exactly zero.")
     if any(((decay.curve.median < FLOOR) & np.isfinite(decay.curve.median)).any() for decay in drawn):
         words.append("Smaller norms are in the table.")
     if panels_left_out:

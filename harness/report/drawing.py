@@ -21,6 +21,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -36,7 +37,7 @@ INK = "#1f2937"
 
 _COLORS = [sns.color_palette("colorblind")[i] for i in (0, 1, 2, 3, 4, 5, 9, 7)]
 _MARKERS = "osD^vPXh"
-_DASHES: list[Any] = ["", (4, 1.5), (3, 1.2, 1, 1.2), (1, 1)]
+_DASHES: list[Any] = ["", (5, 1.2, 1, 1.2), (1, 1), (5, 1.2, 1, 1.2, 1, 1.2)]
 
 P = TypeVar("P")
 
@@ -61,7 +62,6 @@ def style() -> Iterator[None]:
         "legend.fontsize": 9,
         "legend.frameon": False,
         "path.simplify_threshold": 0.2,
-        "savefig.dpi": DPI,
         "svg.fonttype": "path",
         "svg.hashsalt": "rnn-harness",
         "text.color": INK,
@@ -116,6 +116,8 @@ def lines(
     """
     present = [value for value in palette if (data[name] == value).any()]
     marked = options.pop("markers", False)
+    labels = axes.get_xlabel(), axes.get_ylabel()
+    axes.set(xlabel=x, ylabel=y)  # seaborn would name them itself, and make every tick to find out whether
     sns.lineplot(
         data=data.assign(**{y: data[y].where(np.isfinite(data[y].to_numpy(float)))}),
         x=x,
@@ -133,6 +135,7 @@ def lines(
         ax=axes,
         **options,
     )
+    axes.set(xlabel=labels[0], ylabel=labels[1])
 
 
 def handle(name: str, look: Look, *, marker: bool = True) -> Line2D:
@@ -169,7 +172,7 @@ def panels(
     """
     lines = [line for row in rows for line in _wrapped(list(row), columns)]
     wide = max(len(line) for line in lines)
-    figure = Figure(figsize=(WIDTH * _width_share(wide, columns), 0.9 + height * len(lines)))
+    figure = Figure(figsize=(WIDTH * _width_share(wide, columns), 0.9 + height * len(lines)), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.05, h_pad=0.06, wspace=0.02, hspace=0.03)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(lines), wide)
@@ -217,7 +220,10 @@ def legend(figure: Figure, title: str, handles: Sequence[Line2D] = ()) -> None:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.svg and `stem`.png; the same figure gives the same bytes."""
-    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
+    """Write `stem`.png and `stem`.svg; the same figure gives the same bytes.
+
+    The canvases are called themselves, because `savefig` draws everything twice.
+    """
+    FigureCanvasAgg(figure).print_png(stem.with_suffix(".png"), metadata={"Software": None})
     figure.set_layout_engine("none")  # where everything stands is settled
-    figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(stem.with_suffix(".svg"), metadata={"Date": None, "Creator": None})

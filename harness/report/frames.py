@@ -174,9 +174,9 @@ def _objects(values: Sequence[Any]) -> Any:
 
 def _series(values: Any) -> pd.Series:
     """Numbers as numbers (a missing one is NaN), anything else as it is."""
-    known = [value for value in values if value is not None]
-    if known and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
-        whole = all(isinstance(v, int) for v in known) and len(known) == len(values)
-        if not whole or max(map(abs, known)) < 2**63:
+    kinds = set(map(type, values))
+    if kinds <= {int, float, type(None)} and kinds != {type(None)} and kinds:
+        whole = kinds == {int}
+        if not whole or max(map(abs, values)) < 2**63:
             return pd.Series(values).astype("int64" if whole else "float64")
     return pd.Series(values, dtype=object)

@@ -38,11 +38,11 @@ def draw(run: Run) -> Iterator[Picture]:
     thresholds = ascending([c.setting["threshold"] for c in drawn if not missing(c.setting["threshold"])])
     colors = dict(zip(thresholds, shades(len(thresholds)), strict=True))
     title = phrase("Clipping, before and after", setting(constant))
-    made_figure, made = panels(contents)
+    made_figure, made = panels(contents, columns=5)
     for panel in made:
         name, part = panel.content
         _panel(panel.axes, part, colors)
-        panel.axes.set_title(label(name))
+        panel.axes.set_title(name)
         panel.axes.set_xlabel("t − k, steps before the end" if panel.bottom else "")
         panel.axes.set_ylabel("‖dL/dhₖ‖₂" if panel.left else "")
     _limits(made[0].axes, drawn)
@@ -58,10 +58,10 @@ def _row(curves: Sequence[Clipped], row: dict[Any, Any]) -> list[tuple[str, list
     found: dict[str, list[Clipped]] = {}
     for clipped in curves:
         if matches(clipped.setting, row):
-            s = clipped.setting
-            words = [str(s["cell"]), setting({a: v for a, v in row.items() if a != "cell"})]
-            found.setdefault(phrase(*words, f"{s['rule']} on {s['place']}"), []).append(clipped)
-    return list(found.items())
+            name = f"{clipped.setting['rule']} on {clipped.setting['place']}"
+            found.setdefault(name, []).append(clipped)
+    ordered = sorted(found.items(), key=lambda item: str(item[1][0].setting["place"]))
+    return [(f"{label(setting(row))}\n{label(name)}".strip(), part) for name, part in ordered]
 
 
 def _panel(axes: Axes, part: Sequence[Clipped], colors: dict[Any, Any]) -> None:

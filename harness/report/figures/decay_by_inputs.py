@@ -18,7 +18,11 @@ def draw(run: Run) -> Iterator[Picture]:
         return
     curves, shared, others = common_slice(found, ["cell", "inputs", "forget_bias"])
     curves = [decay for decay in curves if decay.block == "hh"]
-    if len({decay.setting["inputs"] for decay in curves}) < 2:
+    kinds: dict[str, set[str]] = {}
+    for decay in curves:
+        kinds.setdefault(cell_words(decay.setting), set()).add(str(decay.setting["inputs"]))
+    curves = [decay for decay in curves if len(kinds[cell_words(decay.setting)]) > 1]
+    if not curves:
         return
     title = phrase("Gradient decay by inputs", shared)
     figure, drawn, left_out = draw_panels(

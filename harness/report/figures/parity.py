@@ -65,14 +65,19 @@ def _picture(run: Run, part: pd.DataFrame, axes: list[str], chosen: Setting) -> 
         lines(axes_, rows, x="seq_len", y="relative_error", name="line", palette=by_kind, markers=True)
         for words, (tolerance, dashes) in tolerances.items():
             axes_.axhline(tolerance, color=GREY, lw=1.2, ls=dashes, label=words)
-    legend_lines = [
+    kinds = [
+        Line2D([], [], color=GREY, lw=1.5, ls=(0, dashes) if dashes else "-", label=kind)
+        for kind, dashes in _DASHES.items()
+        if (drawable["kind"] == kind).any()
+    ]
+    tolerance_lines = [
         Line2D([], [], color=GREY, lw=1.2, ls=dashes, label=words)
         for words, (_, dashes) in tolerances.items()
     ]
-    legend(layout.figure, layout.title, [*layout.handles(palette), *legend_lines])
+    legend(layout.figure, layout.title, [*layout.handles(palette), *kinds, *tolerance_lines])
     caption = (
-        "Largest relative error, max|a − ref| / max|ref|, over output and final state (solid) and over all "
-        "gradients (dashed), against the reference in float64. A point above its grey line is a disagreement."
+        "Largest relative error, max|a − ref| / max|ref|, over output and final state (outputs) and over all "
+        "gradients, against the reference in float64. A point above its grey line is a disagreement."
     )
     if len(drawable) < len(part):
         caption += " An error of exactly zero cannot be drawn here."

@@ -87,6 +87,7 @@ def _panel(panel: Panel[Any], rows: list[Setting], data: pd.DataFrame, lengths: 
     )
     for r, c in np.argwhere(np.isnan(ratios)):
         axes.add_patch(Rectangle((c, r), 1, 1, facecolor="#e5e7eb", edgecolor="#9ca3af", hatch="////", lw=0))
+        axes.add_patch(Rectangle((c, r), 1, 1, fill=False, edgecolor="white", lw=1.2))
         paper = {"facecolor": "#e5e7eb", "edgecolor": "none", "pad": 1.0}
         axes.text(
             *(c + 0.5, r + 0.5, NOT_AVAILABLE), ha="center", va="center", fontsize=7, color=INK, bbox=paper
