@@ -99,7 +99,7 @@ def remarks(drawn: Sequence[Decay], panels_left_out: int, slices_left_out: int) 
     if any(decay.bound is not None for decay in drawn):
         words.append("Dashed: the bound (β_W β_h)^(t−k) of the simple RNN; it may leave the panel.")
     if any(np.isneginf(decay.curve.median).any() for decay in drawn):
-        words.append("A curve that ends is exactly zero from there on.")
+        words.append("Where a curve has a gap or ends, the norm is exactly zero.")
     if any((np.isneginf(decay.curve.low) & np.isfinite(decay.curve.median)).any() for decay in drawn):
         words.append("Where a band falls to the bottom, some samples are exactly zero.")
     if any(((decay.curve.median < FLOOR) & np.isfinite(decay.curve.median)).any() for decay in drawn):

@@ -48,11 +48,12 @@ def answer(run: Run) -> Answer | None:
 def _slopes(summary: Memory) -> list[str]:
     """One sentence per pass, the one that keeps most first."""
     known = summary.slopes.dropna(subset=["bytes_per_step"])
-    varying, _ = split_constant(summary.slopes, [axis for axis in summary.axes if axis != "pass"])
+    varying, constant = split_constant(summary.slopes, [axis for axis in summary.axes if axis != "pass"])
+    shared = f" ({setting(constant)})" if constant else ""
     found = []
     for chosen, part in groups(known, [axis for axis in ("pass",) if axis in summary.axes]):
         low, high = least(part, "bytes_per_step"), most(part, "bytes_per_step")
-        place = f"In {chosen['pass']}, one" if chosen else "One"
+        place = f"In {chosen['pass']}{shared}, one" if chosen else "One"
         cheapest = f"{size(low['bytes_per_step'])} ({setting(only(low, ['backend', *varying]))})"
         dearest = f"{size(high['bytes_per_step'])} ({setting(only(high, ['backend', *varying]))})"
         cost = f"{dearest}" if len(part) == 1 else f"from {cheapest} to {dearest}"
