@@ -18,7 +18,6 @@ from harness.errors import UserError
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="How fast and how big is each implementation of an RNN, LSTM or GRU, and how far does its "
@@ -83,8 +82,8 @@ def list_command(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`python -m harness`: every command."""
-    _run_app(app, arguments)
+    """`python -m harness`: every command; with none, what there is."""
+    _run_app(app, (sys.argv[1:] if arguments is None else arguments) or ["--help"])
 
 
 def run_all(arguments: list[str] | None = None) -> None:
