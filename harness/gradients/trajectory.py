@@ -86,7 +86,7 @@ class Trajectory:
 
 
 def run_forward(
-    cell: str,
+    cell: str | Cell,
     parameters: Parameters,
     inputs: Array,
     *,
@@ -98,7 +98,7 @@ def run_forward(
     """Run a network and keep its states.
 
     Args:
-        cell: a name in CELLS.
+        cell: a name in CELLS, or a cell that is in no registry.
         inputs: (T, B, I), T >= 1.
         initial_state: tuple of (B, H) in the cell's order; zeros where None.
         steps: how many of the T steps to run; all where None.
@@ -111,7 +111,7 @@ def run_forward(
             dtype or device that this analysis does not have.
         ForwardDiverged: a state became inf or NaN, with the step.
     """
-    definition = CELLS[cell]
+    definition = cell if isinstance(cell, Cell) else CELLS[cell]
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if device != "cpu":
@@ -133,7 +133,7 @@ def run_forward(
                 kept[t] = array
                 if not np.isfinite(array).all():
                     sample = int(np.argwhere(~np.isfinite(array))[0, 0])
-                    raise ForwardDiverged(cell, name, t, sample)
+                    raise ForwardDiverged(definition.name, name, t, sample)
     return Trajectory(definition, parameters, inputs, states)
 
 
