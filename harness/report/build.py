@@ -63,9 +63,9 @@ def build(run_folder: Path) -> Path:
     """
     run = Run.read(run_folder)
     try:
-        with _beside(run_folder) as fresh:
+        with beside(run_folder) as fresh:
             _fill(run, fresh)
-            _replace(fresh, run_folder)
+            replace(fresh, run_folder)
     except OSError as error:
         raise UserError(
             f"{run_folder}: cannot write the report: {error.strerror or error}",
@@ -121,7 +121,7 @@ def _pictures(run: Run, section: str, folder: Path, problems: list[str]) -> Iter
         try:
             with style():
                 for picture in kind.draw(run):
-                    yield _saved(picture, folder / "figures")
+                    yield saved(picture, folder / "figures")
         except OSError:
             raise
         except Exception as error:  # a third party's figure must not cost the report: it is named instead
@@ -132,7 +132,8 @@ def _named(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}")[:300]
 
 
-def _saved(picture: Picture, folder: Path) -> Shown:
+def saved(picture: Picture, folder: Path) -> Shown:
+    """Write a picture and its data into `folder`, and give what the page shows of it."""
     stem = folder / picture.name
     save(picture.figure, stem)
     write_csv(picture.data, stem.with_suffix(".csv"))
@@ -158,7 +159,7 @@ def _render(run: Run, sections: list[Section], tables: list[Written], folder: Pa
 
 
 @contextmanager
-def _beside(run_folder: Path) -> Iterator[Path]:
+def beside(run_folder: Path) -> Iterator[Path]:
     """An empty folder within the run's, gone afterwards whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix=".report-", dir=run_folder))
     try:
@@ -167,7 +168,7 @@ def _beside(run_folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replace(fresh: Path, run_folder: Path) -> None:
+def replace(fresh: Path, run_folder: Path) -> None:
     """Put each finished part in its place; the pages last, when what they name is there."""
     for name in FOLDERS:
         if (run_folder / name).exists():

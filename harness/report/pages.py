@@ -16,18 +16,18 @@ MARKDOWN_ROWS = 40
 HTML_ROWS = 1000
 
 
-def html(content: Mapping[str, Any]) -> str:
+def html(content: Mapping[str, Any], template: str = "report.html.j2") -> str:
     """report.html: one file, everything in it, escaped by Jinja2."""
     environment = _environment(autoescape=True)
-    return environment.get_template("report.html.j2").render(**content, max_rows=HTML_ROWS)
+    return environment.get_template(template).render(**content, max_rows=HTML_ROWS)
 
 
-def markdown(content: Mapping[str, Any]) -> str:
+def markdown(content: Mapping[str, Any], template: str = "report.md.j2") -> str:
     """report.md: figures are linked; every value is escaped for Markdown by `finalize`."""
     environment = _environment(autoescape=False, finalize=_markdown_value)
     environment.filters["table"] = _markdown_table
     environment.filters["code"] = lambda text: Markup(escape.markdown_code(text))
-    return environment.get_template("report.md.j2").render(**content)
+    return environment.get_template(template).render(**content)
 
 
 def _environment(**options: Any) -> Environment:
