@@ -27,6 +27,7 @@ def environment() -> dict[str, Any]:
         "cpu_governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "load_average": os.getloadavg()[0],
         "memory_bytes": memory.total,
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
         "packages": {name: _version(name) for name in PACKAGES},
         "gpu": _gpu(),
         "git": _git(),

@@ -14,7 +14,7 @@ from harness.outcome import Failed, Measured, Unsupported
 CASES = [Case("throughput", {"backend": b, "seq_len": t}) for b in ("numba", "torch") for t in (1, 2)]
 
 
-@pytest.fixture()
+@pytest.fixture
 def ledger(tmp_path):
     with Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r", "plan": {"name": "p"}}, CASES) as ledger:
         yield ledger

@@ -1,7 +1,8 @@
-"""A run that is killed loses nothing that was acknowledged, leaves nobody behind, and goes on where it was."""
+"""A killed run loses nothing that was acknowledged, leaves nobody behind, and goes on where it was."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 
@@ -25,7 +26,7 @@ hidden_size = [4]
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def plan(tmp_path):
     return write_plan(tmp_path / "kill.toml", PLAN)
 
@@ -54,7 +55,7 @@ def test_kill_leaves_no_orphan_and_resume_completes(tmp_path, plan, count):
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
-    gone, alive = psutil.wait_procs(workers, timeout=3)
+    _, alive = psutil.wait_procs(workers, timeout=3)
     assert not alive
     folder = only_run(results)
     before, planned = rows(folder)
@@ -90,3 +91,20 @@ def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
     done = run_all("--resume", folder)
     assert done.returncode == 0
     assert len(rows(folder)[0]) == 16
+
+
+def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
+    process = start("--plan", plan, "--results", tmp_path / "results")
+    wait_for_rows(tmp_path / "results", 4, process)
+    seen = set()
+    while process.poll() is None and len(seen) < 200:
+        statuses = []
+        for worker in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                statuses.append(worker.status())
+        awake = [status for status in statuses if status != psutil.STATUS_STOPPED]
+        seen.add((time.monotonic(), len(statuses), len(awake)))
+        time.sleep(0.005)
+    process.communicate()
+    assert max(total for _, total, _ in seen) == 2
+    assert max(awake for _, _, awake in seen) == 1
