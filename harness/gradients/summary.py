@@ -1,0 +1,209 @@
+"""What a decay curve says in numbers that people act on: rate, half-life, horizon, and a verdict.
+
+The one idea: a rate is the slope of ln‖∂s_t/∂s_k‖ against the lag, fitted to each seed alone; what varies
+between seeds gives its interval, and the verdict asks whether that interval as a whole lies beyond the rate
+that would change the norm a hundredfold within the lags that were observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+LN10 = float(np.log(10.0))
+HUNDREDFOLD = float(np.log(100.0))
+CONFIDENCE = 0.95
+ONE_PERCENT, ONE_PER_MILLE = -2.0, -3.0
+"""log10 of the norms that the horizons are for."""
+
+
+@dataclass(frozen=True)
+class DecaySummary:
+    """How far a gradient reaches.
+
+    Args:
+        rate: nats per step, mean over seeds; −inf where every norm beyond lag 0 is exactly zero; NaN where
+            there is nothing to fit.
+        rate_low, rate_high: the 95 % t-interval over seeds; NaN where there is one seed alone.
+        half_life: steps in which the norm halves at that rate; None where it does not fall.
+        horizon_1_percent, horizon_1_per_mille: the lag from which on the median norm stays at or below 0.01
+            and 0.001, interpolated between lags on the logarithm; None ("beyond T") where it does not.
+        longest_lag: T of that, the largest lag observed.
+        zero_from: the lag from which on the median norm is exactly zero; None where it never is.
+        lags: (L,).
+        log10_typical: (L,), E log10 over seeds and samples; −inf where one of them is an exact zero.
+        log10_annealed: (L,), log10 E: above the typical mean wherever a few samples carry the average.
+        seeds: how many the rate is averaged over.
+        verdict: "vanishing", "stable" or "exploding".
+        rule: in words, why.
+    """
+
+    rate: float
+    rate_low: float
+    rate_high: float
+    half_life: float | None
+    horizon_1_percent: float | None
+    horizon_1_per_mille: float | None
+    longest_lag: int
+    zero_from: int | None
+    lags: Array
+    log10_typical: Array
+    log10_annealed: Array
+    seeds: int
+    verdict: str
+    rule: str
+
+
+def summarize_decay(lags: ArrayLike, log10_norms: ArrayLike) -> DecaySummary:
+    """The summary of decay curves.
+
+    Args:
+        lags: (L,) increasing.
+        log10_norms: (L,), (L, samples) or (L, samples, seeds): −inf for an exact zero, NaN where a sample
+            was not observed at that lag.  For one given network its samples are the independent
+            repetitions: give them as the last axis, (L, 1, samples).
+
+    The slope of each seed is the mean over its samples of least-squares lines through the finite points,
+    each weighted by the stretch of lags that it stands for, so that log-spaced lags give what all lags
+    would.
+
+    Raises:
+        ValueError: shapes that do not fit, no lags, lags that do not increase, +inf.
+    """
+    x, y = _checked(lags, log10_norms)
+    slopes = _slopes(x, y)
+    flat = y.reshape(len(x), -1)
+    median = np.array([_median(row) for row in flat])
+    rate, low, high = _interval(slopes)
+    zero_from = _stays_below(x, median, -np.inf)
+    if np.isnan(rate) and zero_from is not None:
+        rate = -np.inf
+    verdict, rule = _verdict(rate, low, high, int(x[-1]), zero_from)
+    return DecaySummary(
+        rate=rate,
+        rate_low=low,
+        rate_high=high,
+        half_life=_half_life(rate),
+        horizon_1_percent=_stays_below(x, median, ONE_PERCENT),
+        horizon_1_per_mille=_stays_below(x, median, ONE_PER_MILLE),
+        longest_lag=int(x[-1]),
+        zero_from=None if zero_from is None else int(zero_from),
+        lags=x.astype(np.int64),
+        log10_typical=_over_samples(flat, _mean),
+        log10_annealed=_over_samples(flat, _log10_mean),
+        seeds=y.shape[2],
+        verdict=verdict,
+        rule=rule,
+    )
+
+
+def _checked(lags: ArrayLike, log10_norms: ArrayLike) -> tuple[Array, Array]:
+    """Lags (L,) and norms (L, samples, seeds), lags at which nothing was observed left out."""
+    x, y = np.asarray(lags, dtype=np.float64), np.asarray(log10_norms, dtype=np.float64)
+    if x.ndim != 1 or len(x) == 0:
+        raise ValueError(f"lags must be (L,) with L >= 1, got shape {x.shape}")
+    if not 1 <= y.ndim <= 3 or len(y) != len(x) or y.size == 0:
+        raise ValueError(
+            f"log10_norms must be (L,), (L, samples) or (L, samples, seeds) with L = {len(x)}, got {y.shape}"
+        )
+    if (np.diff(x) <= 0).any() or not np.isfinite(x).all():
+        raise ValueError("lags must increase and be finite")
+    if np.isposinf(y).any():
+        raise ValueError("log10_norms must not hold +inf: a norm is finite, and an exact zero is −inf")
+    y = y.reshape(len(x), *y.shape[1:], *[1] * (3 - y.ndim))
+    seen = ~np.isnan(y).all(axis=(1, 2))
+    if not seen.any():
+        raise ValueError("log10_norms must hold at least one number, got NaN alone")
+    return x[seen], y[seen]
+
+
+def _slopes(x: Array, y: Array) -> Array:
+    """One slope per seed in nats per step; NaN for a seed without two finite points in any sample."""
+    weights = np.gradient(x) if len(x) > 1 else np.ones(1)
+    found = np.full(y.shape[1:], np.nan)
+    for index in np.ndindex(*y.shape[1:]):
+        curve = y[(slice(None), *index)]
+        finite = np.isfinite(curve)
+        if finite.sum() >= 2:
+            found[index] = _slope(x[finite], curve[finite] * LN10, weights[finite])
+    return np.array([_mean(seed[~np.isnan(seed)]) for seed in found.T])
+
+
+def _slope(x: Array, y: Array, weights: Array) -> float:
+    centred = x - np.average(x, weights=weights)
+    return float(np.sum(weights * centred * y) / np.sum(weights * centred**2))
+
+
+def _interval(slopes: Array) -> tuple[float, float, float]:
+    """Mean and 95 % t-interval over seeds."""
+    slopes = slopes[~np.isnan(slopes)]
+    if len(slopes) < 2:
+        return (float(slopes[0]) if len(slopes) else np.nan), np.nan, np.nan
+    from scipy.stats import t
+
+    centre = float(slopes.mean())
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, len(slopes) - 1) * slopes.std(ddof=1) / np.sqrt(len(slopes)))
+    return centre, centre - half, centre + half
+
+
+def _half_life(rate: float) -> float | None:
+    if not rate < 0:
+        return None
+    return 0.0 if np.isinf(rate) else float(np.log(2.0) / -rate)
+
+
+def _stays_below(x: Array, curve: Array, level: float) -> float | None:
+    """The lag from which on the curve stays at or below `level`; None where its end lies above."""
+    above = np.flatnonzero(curve > level)
+    if not len(above):
+        return float(x[0])
+    last = int(above[-1])
+    if last == len(x) - 1:
+        return None
+    start, end = curve[last], curve[last + 1]
+    if np.isinf(end):  # no line to an exact zero
+        return float(x[last + 1])
+    return float(x[last] + (x[last + 1] - x[last]) * (start - level) / (start - end))
+
+
+def _verdict(rate: float, low: float, high: float, longest: int, zero_from: float | None) -> tuple[str, str]:
+    if zero_from is not None:
+        return "vanishing", f"the median norm is exactly zero from lag {int(zero_from)} on"
+    if np.isnan(rate) or longest < 1:
+        return "stable", "there are not two lags with a norm above zero, so that no rate could be fitted"
+    limit = HUNDREDFOLD / longest
+    if np.isnan(low):
+        subject, low, high = f"the rate, {rate:.4g} nats per step (one seed, no interval),", rate, rate
+    else:
+        subject = f"the rate's 95 % interval, {low:.4g} to {high:.4g} nats per step,"
+    scale = f"ln(100)/{longest} = {limit:.4g}"
+    if high < -limit:
+        return "vanishing", f"{subject} lies below −{scale}: a hundredfold fall within the lags observed"
+    if low > limit:
+        return "exploding", f"{subject} lies above {scale}: a hundredfold growth within the lags observed"
+    return "stable", f"{subject} lies wholly neither below −{scale} nor above it"
+
+
+def _over_samples(flat: Array, of: Any) -> Array:
+    return np.array([of(row[~np.isnan(row)]) for row in flat])
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _median(values: Array) -> float:
+    """Of the values that are there; of an even number the mean of the middle two, −inf where one is."""
+    ordered = np.sort(values[~np.isnan(values)])
+    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
+
+
+def _log10_mean(values: Array) -> float:
+    """log10 of the mean of 10**values, in logarithms."""
+    top = float(values.max())
+    return top if np.isinf(top) else top + float(np.log10(np.mean(10.0 ** (values - top))))
