@@ -85,13 +85,13 @@ class _Own(threading.local):
     """Scratch arrays by use and dtype, of each thread."""
 
     def __init__(self) -> None:
-        self.arrays: dict[tuple[str, str], Array] = {}
+        self.arrays: dict[tuple[str, np.dtype], Array] = {}
 
 
 _own = _Own()
 
 
-def scratch(use: str, size: int, dtype: str) -> Array:
+def scratch(use: str, size: int, dtype: np.dtype) -> Array:
     """At least `size` elements with any content, this thread's own until it asks again for the same use."""
     arrays = _own.arrays
     array = arrays.get((use, dtype))

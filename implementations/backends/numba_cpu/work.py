@@ -51,9 +51,10 @@ def _block(samples: Span, steps: Span) -> int:
 class _Ring:
     """Room for the columns of two windows, where a thread prepares one while another uses the other."""
 
-    def __init__(self, wanted: bool, batch_size: int, columns: int, dtype: str) -> None:
-        shape = (2, WINDOW if wanted else 0, batch_size, columns)
-        self._rooms = scratch("ring", int(np.prod(shape)), dtype)[: int(np.prod(shape))].reshape(shape)
+    def __init__(self, wanted: bool, batch_size: int, columns: int, dtype: np.dtype) -> None:
+        steps = WINDOW if wanted else 0
+        size = 2 * steps * batch_size * columns
+        self._rooms = scratch("ring", size, dtype)[:size].reshape(2, steps, batch_size, columns)
 
     def at(self, step: int) -> tuple[Array, int]:
         """The room for this step, and the step that its first line is for."""
@@ -76,7 +77,7 @@ class ForwardWork:
         staged: bool,
     ) -> None:
         seq_len, batch_size, _ = inputs.shape
-        dtype, size = inputs.dtype.name, packed.size
+        dtype, size = inputs.dtype, packed.size
         self._kernels, self._dtype, self._size, self._inputs = kernels, dtype, size, inputs
         self._weights, self._bias = packed.forward
         self.bias_size = self._bias.size
@@ -119,7 +120,7 @@ class BackwardWork:
         staged: bool,
     ) -> None:
         batch_size = inputs.shape[1]
-        dtype, size = inputs.dtype.name, packed.size
+        dtype, size = inputs.dtype, packed.size
         self._kernels, self._dtype, self._packed, self._kept = kernels, dtype, packed, kept
         self._inputs, self._previous = inputs, previous
         self._given = np.empty((0, 0, 0), dtype) if grad_output is None else grad_output
