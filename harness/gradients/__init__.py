@@ -7,7 +7,9 @@ overflows.  Importing this loads NumPy alone.
 from harness.gradients.adjoint import Adjoint, adjoint_decay
 from harness.gradients.decay import Decay, jacobian_decay
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
+from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
 from harness.gradients.measured import measured_jacobian
+from harness.gradients.random_matrices import log10_random_product_norm, random_product_exponents
 from harness.gradients.spectrum import singular_spectrum
 from harness.gradients.theory import (
     has_norm_bound,
@@ -22,13 +24,18 @@ __all__ = [
     "Decay",
     "ForwardDiverged",
     "Lyapunov",
+    "MeanField",
     "adjoint_decay",
+    "edge_of_chaos_gain",
     "has_norm_bound",
     "jacobian_decay",
     "log10_forget_gate_decay",
     "log10_norm_bound",
     "log10_product_bound",
+    "log10_random_product_norm",
     "lyapunov_spectrum",
     "measured_jacobian",
+    "random_product_exponents",
     "singular_spectrum",
+    "tanh_mean_field",
 ]
