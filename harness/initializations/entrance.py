@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.initializations.scheme import INITIALIZATIONS, Blocks
+from harness.initializations.scheme import INITIALIZATIONS, Blocks, WhyNot
 from implementations.contract import Cell, Parameters
 from implementations.registry import CELLS, nearest
 
@@ -38,7 +38,7 @@ def initialize(
     Raises:
         UnknownName: (a KeyError) no such initialization or cell; the message names the nearest.
         ValueError: a size below 1, a gain or bias that is not finite, a forget bias for a cell without a
-            forget gate.
+            forget gate; a cell that this scheme cannot be had for (see `why_unsupported`).
         TypeError: an option that this scheme does not have; the message names the nearest.
     """
     scheme = INITIALIZATIONS[name]
@@ -47,11 +47,24 @@ def initialize(
     if not math.isfinite(gain):
         raise ValueError(f"gain must be finite, got {gain}")
     _check_options(name, scheme, options)
+    if (reason := why_unsupported(name, cell)) is not None:
+        raise ValueError(reason)
     blocks = Blocks(definition, input_size, hidden_size, np.random.default_rng(seed), float(gain))
     parameters = scheme(blocks, **options)
     if forget_bias is None:
         return parameters
     return _with_forget_bias(definition, parameters, forget_bias)
+
+
+def why_unsupported(name: str, cell: str) -> str | None:
+    """Why this initialization cannot be had for this cell, or None where it can.
+
+    Raises:
+        UnknownName: (a KeyError) no such initialization or cell.
+    """
+    scheme, definition = INITIALIZATIONS[name], CELLS[cell]
+    why_not: WhyNot | None = getattr(scheme, "why_not", None)
+    return None if why_not is None else why_not(definition)
 
 
 def _with_forget_bias(cell: Cell, parameters: Parameters, forget_bias: float) -> Parameters:

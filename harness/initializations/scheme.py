@@ -7,6 +7,7 @@ block as a matrix of its own (fan-in, fan-out and orthogonality are those of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,25 @@ Array = NDArray[Any]
 INITIALIZATIONS: Registry[Callable[..., Parameters]] = Registry(
     "initialization", "harness.initializations", "rnn_harness.initializations"
 )
+
+Scheme = Callable[..., Parameters]
+WhyNot = Callable[[Cell], str | None]
+
+
+def only_where(why_not: WhyNot) -> Callable[[Scheme], Scheme]:
+    """Decorator of a scheme that some cells cannot have: `why_not` gives the reason, or None where it can."""
+
+    def mark(scheme: Scheme) -> Scheme:
+        scheme.why_not = why_not  # type: ignore[attr-defined] # read by `why_unsupported` alone
+        return scheme
+
+    return mark
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is finite and above 0."""
+    if not (math.isfinite(value) and value > 0.0):
+        raise ValueError(f"{name} must be finite and > 0, got {value}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,10 @@ class Blocks:
     def normal(self, standard_deviation: float) -> Array:
         """One (H, H) block of independent normals."""
         return standard_deviation * self.rng.standard_normal((self.hidden_size, self.hidden_size))
+
+    def normal_input(self, standard_deviation: float) -> Array:
+        """weight_ih (G·H, I) of independent normals."""
+        return standard_deviation * self.rng.standard_normal(self.shapes["weight_ih"])
 
     def xavier_input(self) -> Array:
         """weight_ih (G·H, I), each block U(−a, a) with a = √(6/(I+H)) (Glorot & Bengio 2010)."""

@@ -1,16 +1,20 @@
-"""Every initialization draws what its formula says; the options and names are checked."""
+"""Every initialization is seeded, scaled by its gain and fits its cells; bad arguments are named."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from harness.initializations import INITIALIZATIONS, initialize
+from harness.initializations import INITIALIZATIONS, initialize, why_unsupported
 from implementations.registry import CELLS
 
 
-@pytest.mark.parametrize("name", INITIALIZATIONS)
-@pytest.mark.parametrize("cell", CELLS)
+def pairs(*cells: str) -> list[tuple[str, str]]:
+    """Every initialization with every cell that it can be had for."""
+    return [(name, cell) for name in INITIALIZATIONS for cell in cells if why_unsupported(name, cell) is None]
+
+
+@pytest.mark.parametrize(("name", "cell"), pairs(*CELLS))
 def test_fits_every_cell_and_is_seeded(name: str, cell: str) -> None:
     parameters = initialize(name, cell, 3, 5, seed=2)
     CELLS[cell].check_parameters(parameters)
@@ -21,8 +25,7 @@ def test_fits_every_cell_and_is_seeded(name: str, cell: str) -> None:
     assert not np.array_equal(parameters.weight_ih, other.weight_ih)
 
 
-@pytest.mark.parametrize("name", INITIALIZATIONS)
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+@pytest.mark.parametrize(("name", "cell"), pairs("rnn_tanh", "lstm", "gru"))
 def test_gain_scales_the_recurrent_weights_alone(name: str, cell: str) -> None:
     plain, doubled = initialize(name, cell, 4, 6), initialize(name, cell, 4, 6, gain=2.0)
     np.testing.assert_array_equal(doubled.weight_hh, 2.0 * plain.weight_hh)
@@ -93,6 +96,23 @@ def test_gaussian_has_variance_gain_squared_over_hidden_size() -> None:
     assert abs(parameters.weight_ih.var() * 50 - 1) < 0.05
     radius = np.abs(np.linalg.eigvals(parameters.weight_hh)).max()
     assert abs(radius / 2 - 1) < 0.15
+
+
+@pytest.mark.parametrize("name", INITIALIZATIONS)
+def test_a_network_of_one_unit(name: str) -> None:
+    parameters = initialize(name, "lstm", 1, 1)
+    assert all(np.isfinite(array).all() for array in parameters.arrays().values())
+
+
+def test_what_a_cell_cannot_have_is_said() -> None:
+    refused = {
+        (name, cell) for name in INITIALIZATIONS for cell in CELLS if why_unsupported(name, cell) is not None
+    }
+    assert refused == {("chrono", cell) for cell in CELLS if cell.startswith("rnn_")}
+    with pytest.raises(
+        ValueError, match="chrono sets the bias of the gate that keeps the state; rnn_tanh has"
+    ):
+        initialize("chrono", "rnn_tanh", 3, 4)
 
 
 def test_bad_arguments_are_refused_with_the_nearest_word() -> None:
