@@ -54,7 +54,7 @@ class CodeFile:
     def load(self, key: Any) -> Any | None:
         try:
             return pickle.loads(self._path(key).read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except Exception:  # absent or spoilt in any way: it is compiled anew
             return None
 
     def save(self, key: Any, data: Any) -> None:
