@@ -1,8 +1,8 @@
 """What a decay curve says in numbers that people act on: rate, half-life, horizon, and a verdict.
 
-The one idea: a rate is the slope of ln‖∂s_t/∂s_k‖ against the lag, fitted to each seed alone; what varies
-between seeds gives its interval, and the verdict asks whether that interval as a whole lies beyond the rate
-that would change the norm a hundredfold within the lags that were observed.
+The one idea: a rate is the slope of ln‖∂s_t/∂s_k‖ against the lag, fitted to each seed alone, and what varies
+between seeds gives its interval.  The verdict asks two things: whether that interval as a whole lies on one
+side of zero, and whether the norm really changed a hundredfold within the lags that were observed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[Any]
 
 LN10 = float(np.log(10.0))
-HUNDREDFOLD = float(np.log(100.0))
 CONFIDENCE = 0.95
 ONE_PERCENT, ONE_PER_MILLE = -2.0, -3.0
 """log10 of the norms that the horizons are for."""
+HUNDREDFOLD = 2.0
+"""log10 of the median norm at the longest lag from which on it counts as exploding."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ def summarize_decay(lags: ArrayLike, log10_norms: ArrayLike) -> DecaySummary:
     zero_from = _stays_below(x, median, -np.inf)
     if np.isnan(rate) and zero_from is not None:
         rate = -np.inf
-    verdict, rule = _verdict(rate, low, high, int(x[-1]), zero_from)
+    horizon = _stays_below(x, median, ONE_PERCENT)
+    verdict, rule = _verdict((rate, low, high), horizon, zero_from, int(x[-1]), float(median[-1]))
     return DecaySummary(
         rate=rate,
         rate_low=low,
         rate_high=high,
         half_life=_half_life(rate),
-        horizon_1_percent=_stays_below(x, median, ONE_PERCENT),
+        horizon_1_percent=horizon,
         horizon_1_per_mille=_stays_below(x, median, ONE_PER_MILLE),
         longest_lag=int(x[-1]),
         zero_from=None if zero_from is None else int(zero_from),
@@ -171,22 +173,31 @@ def _stays_below(x: Array, curve: Array, level: float) -> float | None:
     return float(x[last] + (x[last + 1] - x[last]) * (start - level) / (start - end))
 
 
-def _verdict(rate: float, low: float, high: float, longest: int, zero_from: float | None) -> tuple[str, str]:
+def _verdict(
+    rate: tuple[float, float, float], horizon: float | None, zero_from: float | None, longest: int, end: float
+) -> tuple[str, str]:
+    """The verdict and its reason; `end` is log10 of the median norm at the longest lag."""
     if zero_from is not None:
         return "vanishing", f"the median norm is exactly zero from lag {int(zero_from)} on"
-    if np.isnan(rate) or longest < 1:
+    centre, low, high = rate
+    if np.isnan(centre):
         return "stable", "there are not two lags with a norm above zero, so that no rate could be fitted"
-    limit = HUNDREDFOLD / longest
     if np.isnan(low):
-        subject, low, high = f"the rate, {rate:.4g} nats per step (one seed, no interval),", rate, rate
+        subject, low, high = f"the rate, {centre:.4g} nats per step (one seed, no interval),", centre, centre
     else:
         subject = f"the rate's 95 % interval, {low:.4g} to {high:.4g} nats per step,"
-    scale = f"ln(100)/{longest} = {limit:.4g}"
-    if high < -limit:
-        return "vanishing", f"{subject} lies below −{scale}: a hundredfold fall within the lags observed"
-    if low > limit:
-        return "exploding", f"{subject} lies above {scale}: a hundredfold growth within the lags observed"
-    return "stable", f"{subject} lies wholly neither below −{scale} nor above it"
+    if high < 0 and horizon is not None:
+        return (
+            "vanishing",
+            f"{subject} lies below 0, and the median norm stays at or below 1 % from lag {horizon:.4g} on",
+        )
+    if low > 0 and end >= HUNDREDFOLD:
+        return "exploding", f"{subject} lies above 0, and the median norm is 100 or more at lag {longest}"
+    where = "below 0" if high < 0 else "above 0" if low > 0 else "on both sides of 0"
+    reached = "has" if horizon is not None or end >= HUNDREDFOLD else "has not"
+    return "stable", (
+        f"{subject} lies {where}, and the median norm {reached} changed a hundredfold by lag {longest}"
+    )
 
 
 def _over_samples(flat: Array, of: Any) -> Array:

@@ -76,7 +76,8 @@ def test_explosion_and_stability_are_told_by_the_lags_observed():
     growing = summarize_decay(LAGS, 0.03 * LAGS)
     assert growing.half_life is None
     assert growing.horizon_1_percent is None
-    assert "ln(100)/100" in growing.rule
+    assert "100 or more at lag 100" in growing.rule
+    assert "has not changed a hundredfold" in summarize_decay(LAGS, slow * LAGS).rule
 
 
 def test_the_interval_is_over_seeds_and_the_verdict_asks_for_all_of_it():
@@ -90,6 +91,14 @@ def test_the_interval_is_over_seeds_and_the_verdict_asks_for_all_of_it():
     wide = summarize_decay(LAGS, (np.array([-0.3, 0.1])[None, :] * LAGS[:, None])[:, None, :])
     assert wide.rate == pytest.approx(-0.1 * np.log(10))
     assert wide.verdict == "stable"
+    assert "on both sides of 0" in wide.rule
+
+
+def test_a_fast_fall_that_ends_on_a_plateau_has_vanished_all_the_same():
+    curve = np.maximum(-0.1 * LAGS, -3.0 - 0.001 * LAGS)
+    found = summarize_decay(LAGS, curve)
+    assert found.horizon_1_percent == pytest.approx(20.0)
+    assert found.verdict == "vanishing"
 
 
 def test_samples_of_one_seed_make_no_interval():
