@@ -1,0 +1,249 @@
+"""Stacked and bidirectional layers, composed of any backend's single ones.
+
+A layer knows one cell in one direction.  Here the second direction is the same layer on samples turned
+round, each within its own length; the next layer reads both directions' outputs side by side.  Names, order
+and shapes are those of a `torch.nn.RNN`, `LSTM` or `GRU` with L layers and D directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from implementations.checks import Tape, check_tape, check_update
+from implementations.contract import Array, Backend, Forward, Gradients, Layer, Native, Parameters, State
+
+
+def bind_stack(
+    backend: Backend, cell: str, layers: Sequence[Parameters], dtype: str, *, bidirectional: bool = False
+) -> Any:
+    """A stack ready to run: by the backend's own `bind_stack` where it has one, else a :class:`Stack`.
+
+    Args:
+        layers: parameters in torch's order: layer by layer, of each the forward direction first.
+
+    Raises:
+        ValueError: layers that do not fit each other; and what `Backend.bind` raises.
+    """
+    own = getattr(backend, "bind_stack", None)
+    if own is not None:
+        return own(cell, layers, dtype, bidirectional=bidirectional)
+    return Stack(backend, cell, layers, dtype, bidirectional=bidirectional)
+
+
+class StackTape(Tape):
+    """One tape per layer and direction, in their order, and what stood between them."""
+
+    def __init__(
+        self, stack: Any, sizes: tuple[int, int], lengths: Array | None, masks: Sequence[Native], tapes: list
+    ) -> None:
+        super().__init__(stack, *sizes)
+        self.lengths = lengths
+        self.masks = masks
+        self.tapes: list[Any] = tapes
+
+
+class Stack:
+    """L layers of one cell in D directions, with the methods of a :class:`~implementations.contract.Layer`.
+
+    What differs: the output is (T, B, D·H), a state is a tuple of (L·D, B, H), and the parameters' names
+    end as torch's do (`weight_ih_l0`, `weight_ih_l0_reverse`, …).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        cell: str,
+        layers: Sequence[Parameters],
+        dtype: str,
+        *,
+        bidirectional: bool = False,
+    ) -> None:
+        self.backend = backend
+        self.dtype = dtype
+        self.directions = 2 if bidirectional else 1
+        _check_layers(layers, self.directions)
+        self.layers: list[Layer] = [backend.bind(cell, parameters, dtype) for parameters in layers]
+        self.cell = self.layers[0].cell
+        self.hidden_size = layers[0].hidden_size
+
+    @property
+    def parameters(self) -> dict[str, Native]:
+        """Name, with torch's ending -> native array."""
+        return self._named([layer.parameters for layer in self.layers])
+
+    def update(self, parameters: Mapping[str, Native]) -> None:
+        """New values, of the same shapes, of all parameters; names end as torch's do.
+
+        Raises:
+            ValueError: a parameter is missing, unknown or of another shape.
+        """
+        check_update(
+            {name: np.shape(array) for name, array in self.parameters.items()},
+            {name: np.shape(array) for name, array in parameters.items()},
+        )
+        for place, layer in enumerate(self.layers):
+            end = self._ending(place)
+            layer.update({name: parameters[name + end] for name in layer.parameters})
+
+    def forward(
+        self,
+        inputs: Native,
+        initial_state: State | None = None,
+        *,
+        lengths: Any | None = None,
+        masks: Sequence[Native] | None = None,
+        training: bool,
+    ) -> Forward:
+        """Run all layers over all T steps.
+
+        Args:
+            inputs: native (T, B, I).
+            initial_state: native, tuple of (L·D, B, H) in `state_names` order; zeros where None.
+            lengths: (B,) integers in 1…T, as of a layer.
+            masks: L − 1 native arrays (T, B, D·H); each is multiplied onto one layer's output before the
+                next layer reads it (dropout).
+            training: keep what a backward needs (`Forward.tape`).
+
+        Raises:
+            ValueError: a shape that does not fit; the message names the argument.
+        """
+        self._check_state("initial_state", initial_state, np.shape(inputs)[1:2])
+        masks = self._check_masks(masks, np.shape(inputs)[:2])
+        lengths = None if lengths is None else np.asarray(lengths)
+        states, tapes, output = [], [], inputs
+        for first, layers in self._levels():
+            sides = []
+            for place, layer in enumerate(layers, first):
+                given = output if place == first else self._turned(output, lengths)
+                state = _one(initial_state, place)
+                passed = layer.forward(given, state, lengths=lengths, training=training)
+                sides.append(passed.output if place == first else self._turned(passed.output, lengths))
+                states.append(passed.final_state)
+                tapes.append(passed.tape)
+            output = sides[0] if len(sides) == 1 else self._through(_beside, *sides)
+            if first + len(layers) < len(self.layers) and masks:
+                output = self._through(np.multiply, output, masks[first // self.directions])
+        sizes = np.shape(output)[:2]
+        tape = StackTape(self, sizes, lengths, masks, tapes) if training else None
+        return Forward(output, self._stacked(states), tape)
+
+    def backward(
+        self, tape: Any, grad_output: Native | None = None, grad_final_state: State | None = None
+    ) -> Gradients:
+        """The full chain rule: inputs, initial state, every parameter of every layer.
+
+        Args:
+            tape: of one `forward(…, training=True)` of this stack.
+            grad_output: dL/d output (T, B, D·H); zeros where None.
+            grad_final_state: dL/d final_state, tuple of (L·D, B, H); zeros where None.
+
+        Raises:
+            TapeUsed: the tape has served a backward before.
+            ValueError: a shape that does not fit; the message names the argument.
+        """
+        check_tape(tape, self)  # type: ignore[arg-type]  # identity is all it asks
+        expected = (tape.seq_len, tape.batch_size, self.directions * self.hidden_size)
+        if grad_output is not None and tuple(np.shape(grad_output)) != expected:
+            raise ValueError(f"grad_output must be (T, B, D·H) = {expected}, got {np.shape(grad_output)}")
+        self._check_state("grad_final_state", grad_final_state, (tape.batch_size,))
+        tape.used = True
+        found: list[Gradients] = [None] * len(self.layers)  # type: ignore[list-item]  # filled below
+        grad = grad_output
+        for first, layers in reversed(self._levels()):
+            if first + len(layers) < len(self.layers) and tape.masks:
+                grad = self._through(np.multiply, grad, tape.masks[first // self.directions])
+            for place, layer in enumerate(layers, first):
+                arriving = self._side(grad, place - first, tape.lengths)
+                found[place] = layer.backward(tape.tapes[place], arriving, _one(grad_final_state, place))
+            grad = found[first].inputs
+            if len(layers) == 2:
+                grad = self._through(np.add, grad, self._turned(found[first + 1].inputs, tape.lengths))
+        tape.tapes.clear()
+        initial_state = self._stacked([gradients.initial_state for gradients in found])
+        return Gradients(grad, initial_state, self._named([gradients.parameters for gradients in found]))
+
+    def _levels(self) -> list[tuple[int, list[Layer]]]:
+        """Of each of the L layers: the place of its first direction, and its directions."""
+        firsts = range(0, len(self.layers), self.directions)
+        return [(first, self.layers[first : first + self.directions]) for first in firsts]
+
+    def _ending(self, place: int) -> str:
+        layer, reverse = divmod(place, self.directions)
+        return f"_l{layer}{'_reverse' if reverse else ''}"
+
+    def _named(self, parts: Sequence[Mapping[str, Native]]) -> dict[str, Native]:
+        ends = [(self._ending(place), part) for place, part in enumerate(parts)]
+        return {name + end: array for end, part in ends for name, array in part.items()}
+
+    def _through(self, function: Callable[..., Array], *natives: Native) -> Native:
+        """A NumPy function of native arrays."""
+        return self.backend.to_native(function(*map(self.backend.to_numpy, natives)), self.dtype)
+
+    def _turned(self, native: Native, lengths: Array | None) -> Native:
+        return self._through(lambda array: turned(array, lengths), native)
+
+    def _side(self, grad: Native | None, side: int, lengths: Array | None) -> Native | None:
+        """One direction's part of dL/d output, in the order of steps in which that direction ran."""
+        if grad is None or self.directions == 1:
+            return grad
+        part = slice(side * self.hidden_size, (side + 1) * self.hidden_size)
+        own = self._through(lambda array: array[:, :, part], grad)
+        return self._turned(own, lengths) if side else own
+
+    def _stacked(self, states: Sequence[State]) -> State:
+        """A tuple of (B, H) for each place -> a tuple of (L·D, B, H)."""
+        return tuple(
+            self._through(lambda *arrays: np.stack(arrays), *each) for each in zip(*states, strict=True)
+        )
+
+    def _check_state(self, argument: str, state: State | None, batch: tuple[int, ...]) -> None:
+        if state is None:
+            return
+        names = self.cell.state_names
+        if not isinstance(state, tuple) or len(state) != len(names):
+            raise ValueError(f"{argument} must be a tuple ({', '.join(names)},) of arrays")
+        expected = (len(self.layers), *batch, self.hidden_size)
+        for name, array in zip(names, state, strict=True):
+            if tuple(np.shape(array)) != expected:
+                raise ValueError(f"{argument} {name} must be (L·D, B, H) = {expected}, got {np.shape(array)}")
+
+    def _check_masks(self, masks: Sequence[Native] | None, sizes: tuple[int, ...]) -> Sequence[Native]:
+        expected = (*sizes, self.directions * self.hidden_size)
+        between = len(self.layers) // self.directions - 1
+        shapes = [tuple(np.shape(mask)) for mask in masks or ()]
+        if masks is not None and shapes != [expected] * between:
+            raise ValueError(f"masks must be {between} of (T, B, D·H) = {expected}, got {shapes}")
+        return masks or ()
+
+
+def turned(array: Array, lengths: Array | None) -> Array:
+    """(T, B, …) with each sample's steps in reverse; beyond its length they stay where they are."""
+    if lengths is None:
+        return array[::-1]
+    steps = np.arange(array.shape[0])[:, None]
+    return array[np.where(steps < lengths, lengths - 1 - steps, steps), np.arange(array.shape[1])]
+
+
+def _beside(*sides: Array) -> Array:
+    return np.concatenate(sides, axis=2)
+
+
+def _one(state: State | None, place: int) -> State | None:
+    """The state (B, H) of one layer and direction."""
+    return None if state is None else tuple(array[place] for array in state)
+
+
+def _check_layers(layers: Sequence[Parameters], directions: int) -> None:
+    if not layers or len(layers) % directions:
+        raise ValueError(f"layers must be a multiple of {directions} direction(s), got {len(layers)}")
+    hidden_size, input_size = layers[0].hidden_size, layers[0].input_size
+    for place, parameters in enumerate(layers):
+        wanted = input_size if place < directions else directions * hidden_size
+        if (parameters.hidden_size, parameters.input_size) != (hidden_size, wanted):
+            raise ValueError(
+                f"layers[{place}] must have hidden_size {hidden_size} and input_size {wanted}, got "
+                f"{parameters.hidden_size} and {parameters.input_size}"
+            )
