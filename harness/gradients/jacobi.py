@@ -64,7 +64,7 @@ def _rotate(matrix: Scaled, first: Array, second: Array) -> tuple[Scaled, float]
         return matrix, float(cosine.max())
     p, q, a, b, g = p[turn], q[turn], a[turn], b[turn], g[turn]
     # ratio = 2^(e_q − e_p) may be 0: the rotation's tangent is then 0 too, but not tangent / ratio.
-    ratio = power_of_two(exponent[q] - exponent[p], np.float64)
+    ratio = power_of_two(exponent[q] - exponent[p], mantissa)
     z = (b * ratio**2 - a) / (2.0 * g)
     slope = np.where(z < 0.0, -1.0, 1.0) / (np.abs(z) + np.hypot(ratio, z))
     tangent = slope * ratio

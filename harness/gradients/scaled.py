@@ -2,22 +2,27 @@
 
 An array is kept as a mantissa array and integer exponents, one per row (the last axis): row = mantissa·2^e.
 Scaling by powers of two is exact.  Rows scale alone because right-hand products never mix them: a row that
-has shrunk by 1e-400 against another is still there if that other one dies.
+has shrunk by 1e-400 against another is still there if that other one dies.  Arrays are NumPy's or torch's.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.gradients.namespace import as_float64, as_int64, cast_like, integer_zeros, namespace_of
+
 Array = NDArray[Any]
 
 ZERO_EXPONENT = -(1 << 40)
 """Exponent of a row of exact zeros: below any that a product can reach."""
 _LARGEST_SHIFT = 1000
+_SMALLEST_NORMAL = -1022
+_BIAS = 1023
 LOG10_2 = float(np.log10(2.0))
 
 
@@ -34,7 +39,7 @@ class Scaled:
     @classmethod
     def of(cls, array: Array) -> Scaled:
         """An array of ordinary numbers."""
-        return cls(array, np.zeros(array.shape[:-1], np.int64)).normalised()
+        return cls(array, integer_zeros(array.shape[:-1], array)).normalised()
 
     def normalised(self) -> Scaled:
         """The same values with the largest magnitude of each row in [0.5, 1), or an exact zero row.
@@ -42,13 +47,19 @@ class Scaled:
         Raises:
             FloatingPointError: an entry is inf or NaN.
         """
-        largest = np.max(np.abs(self.mantissa), axis=-1, initial=0.0)
-        if not np.isfinite(largest).all():
+        xp = namespace_of(self.mantissa)
+        if self.mantissa.shape[-1] == 0:
+            largest = xp.zeros_like(as_float64(self.exponent))
+        else:
+            largest = xp.amax(xp.abs(self.mantissa), -1)
+        if not bool(xp.isfinite(largest).all()):
             raise FloatingPointError("a product of Jacobians left the floating-point range within one step")
-        shift = np.clip(np.frexp(largest)[1], -_LARGEST_SHIFT, _LARGEST_SHIFT).astype(np.int64)
-        zero = largest == 0.0
-        factor = power_of_two(-shift, self.mantissa.dtype)
-        return Scaled(self.mantissa * factor[..., None], np.where(zero, ZERO_EXPONENT, self.exponent + shift))
+        shift = as_int64(xp.clip(xp.frexp(largest)[1], -_LARGEST_SHIFT, _LARGEST_SHIFT))
+        factor = power_of_two(-shift, self.mantissa)
+        zero = xp.full_like(self.exponent, ZERO_EXPONENT)
+        return Scaled(
+            self.mantissa * factor[..., None], xp.where(largest == 0.0, zero, self.exponent + shift)
+        )
 
     def rows(self, start: int, stop: int) -> Scaled:
         """Rows start…stop−1."""
@@ -56,8 +67,8 @@ class Scaled:
 
     def aligned(self) -> tuple[Array, NDArray[np.int64]]:
         """The matrices (…, R, C) at one exponent (…) each: what is below it by 2^1000 becomes zero."""
-        top = self.exponent.max(axis=-1)
-        factor = power_of_two(self.exponent - top[..., None], self.mantissa.dtype)
+        top = namespace_of(self.mantissa).amax(self.exponent, -1)
+        factor = power_of_two(self.exponent - top[..., None], self.mantissa)
         return self.mantissa * factor[..., None], top
 
 
@@ -65,29 +76,38 @@ def add(terms: list[Scaled]) -> Scaled:
     """The sum, normalised.  Terms must be normalised."""
     if len(terms) == 1:
         return terms[0]
-    top = np.maximum.reduce([term.exponent for term in terms])
-    total = sum(
-        term.mantissa * power_of_two(term.exponent - top, term.mantissa.dtype)[..., None] for term in terms
-    )
-    return Scaled(np.asarray(total), top).normalised()
+    parts, top = _at_the_top(terms)
+    return Scaled(functools.reduce(lambda a, b: a + b, parts), top).normalised()
 
 
 def beside(terms: list[Scaled]) -> Scaled:
     """[A B …]: columns side by side, each row at its largest exponent."""
-    top = np.maximum.reduce([term.exponent for term in terms])
-    parts = [
-        term.mantissa * power_of_two(term.exponent - top, term.mantissa.dtype)[..., None] for term in terms
-    ]
-    return Scaled(np.concatenate(parts, axis=-1), top)
+    parts, top = _at_the_top(terms)
+    return Scaled(namespace_of(top).concatenate(parts, -1), top)
 
 
-def power_of_two(exponent: NDArray[np.int64], dtype: Any) -> Array:
-    """2**exponent; 0 where it is below the range."""
-    return np.ldexp(np.asarray(1.0, dtype), np.clip(exponent, -1100, _LARGEST_SHIFT).astype(np.int32))
+def _at_the_top(terms: list[Scaled]) -> tuple[list[Array], NDArray[np.int64]]:
+    """The mantissas of all terms at the largest exponent of each row."""
+    xp = namespace_of(terms[0].mantissa)
+    top = functools.reduce(xp.maximum, [term.exponent for term in terms])
+    return [
+        term.mantissa * power_of_two(term.exponent - top, term.mantissa)[..., None] for term in terms
+    ], top
+
+
+def power_of_two(exponent: NDArray[np.int64], like: Any) -> Array:
+    """2**exponent in the dtype of the array `like`; 0 where it is below the range of normal numbers.
+
+    Written into the bits of a float64, so that it is exact in every array library.
+    """
+    xp = namespace_of(exponent)
+    bits = xp.clip(exponent, _SMALLEST_NORMAL, _LARGEST_SHIFT) + _BIAS << 52
+    value = bits.view(xp.float64) * (exponent >= _SMALLEST_NORMAL)
+    return cast_like(value, like)
 
 
 def log10_of(value: Array, exponent: NDArray[np.int64]) -> Array:
-    """log10(value·2^exponent) in float64; −inf for an exact zero."""
+    """log10(value·2^exponent) in float64, NumPy; −inf for an exact zero."""
     value = np.asarray(value, np.float64)
     with np.errstate(divide="ignore"):
         return np.where(value == 0.0, -np.inf, np.log10(value) + exponent * LOG10_2)

@@ -118,5 +118,5 @@ def _left_multiply(matrix: Array, product: Scaled) -> Scaled:
     """matrix · product, each row of the result at an exponent of its own."""
     exponents = np.where(matrix == 0.0, ZERO_EXPONENT, np.frexp(matrix)[1] + product.exponent)
     top = exponents.max(axis=1, initial=ZERO_EXPONENT)
-    weights = np.frexp(matrix)[0] * power_of_two(exponents - top[:, None], np.float64)
+    weights = np.frexp(matrix)[0] * power_of_two(exponents - top[:, None], matrix)
     return Scaled(weights @ product.mantissa, top).normalised()

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.gradients.namespace import Space, space_for
+from harness.gradients.onestep import one_step
 from implementations.contract import Cell, Parameters
 from implementations.registry import CELLS
 
 Array = NDArray[Any]
 
-DTYPES = ("float64", "float32")
+STEPS_AT_ONCE = 256
+"""Whose input products are taken together, and that are checked together."""
 
 
 class ForwardDiverged(FloatingPointError, ValueError):
@@ -41,14 +44,17 @@ class Trajectory:
     """A network's states under given inputs.
 
     Args:
+        parameters: in NumPy.
         inputs: (T, B, I); step t = 1…T reads inputs[t − 1].
         states: per state name (T + 1, B, H); index t is the state after t steps.
+        space: where inputs and states live.
     """
 
     cell: Cell
     parameters: Parameters
     inputs: Array
     states: tuple[Array, ...]
+    space: Space
 
     @property
     def seq_len(self) -> int:
@@ -78,10 +84,10 @@ class Trajectory:
     def sample(self, b: int) -> Trajectory:
         """The trajectory of one sample alone, B = 1."""
         states = tuple(state[:, b : b + 1] for state in self.states)
-        return Trajectory(self.cell, self.parameters, self.inputs[:, b : b + 1], states)
+        return Trajectory(self.cell, self.parameters, self.inputs[:, b : b + 1], states, self.space)
 
     def jacobian(self, t: int) -> Array:
-        """J_t = ∂s_t/∂s_{t−1}, (B, S, S), t = 1…T."""
+        """J_t = ∂s_t/∂s_{t−1}, (B, S, S), t = 1…T; in NumPy alone."""
         return self.cell.step_jacobian(self.parameters, self.inputs[t - 1], self.state(t - 1))
 
 
@@ -94,6 +100,7 @@ def run_forward(
     steps: int | None = None,
     dtype: str = "float64",
     device: str = "cpu",
+    on_devices: bool = False,
 ) -> Trajectory:
     """Run a network and keep its states.
 
@@ -103,38 +110,59 @@ def run_forward(
         initial_state: tuple of (B, H) in the cell's order; zeros where None.
         steps: how many of the T steps to run; all where None.
         dtype: "float64" or "float32", of the forward pass and of everything computed from it.
-        device: "cpu".
+        device: "cpu" (NumPy); where the analysis has `on_devices`, also "cuda", "cuda:N" (torch, on that
+            device) and "torch" (the same code on the processor).
 
     Raises:
         UnknownName: (a KeyError) no such cell.
         ValueError: shapes that do not fit, T = 0, NaN or inf in an array (named, with the first index), a
-            dtype or device that this analysis does not have.
+            dtype or device that this analysis does not have, or this machine.
         ForwardDiverged: a state became inf or NaN, with the step.
     """
     definition = cell if isinstance(cell, Cell) else CELLS[cell]
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if device != "cpu":
+    if device != "cpu" and not on_devices:
         raise ValueError(f"device must be 'cpu', got {device!r}: this analysis runs in NumPy")
+    space = space_for(device, dtype)
     definition.check_parameters(parameters)
     check_finite(parameters.arrays())
     inputs = _checked_inputs(inputs, parameters)
     state = _checked_state(definition, initial_state, inputs.shape[1], parameters.hidden_size)
     parameters = parameters.astype(dtype)
-    inputs = inputs[:steps].astype(dtype)
-    states = tuple(np.empty((len(inputs) + 1, *array.shape), dtype) for array in state)
-    state = tuple(array.astype(dtype) for array in state)
+    inputs = space.put(inputs[:steps])
+    start = tuple(space.put(array) for array in state)
+    states = tuple(space.zeros((len(inputs) + 1, *array.shape)) for array in start)
+    trajectory = Trajectory(definition, parameters, inputs, states, space)
+    _run(trajectory, start)
+    return trajectory
+
+
+def _run(trajectory: Trajectory, state: tuple[Array, ...]) -> None:
+    """Fill in the states."""
+    step = one_step(trajectory.cell, trajectory.parameters, trajectory.space)
+    for kept, array in zip(trajectory.states, state, strict=True):
+        kept[0] = array
     # Divergence is looked for and reported with its step; NumPy's warnings would only say that it happened.
     with np.errstate(all="ignore"):
-        for t in range(len(inputs) + 1):
-            if t > 0:
-                state = definition.step(parameters, inputs[t - 1], state)
-            for name, kept, array in zip(definition.state_names, states, state, strict=True):
-                kept[t] = array
-                if not np.isfinite(array).all():
-                    sample = int(np.argwhere(~np.isfinite(array))[0, 0])
-                    raise ForwardDiverged(definition.name, name, t, sample)
-    return Trajectory(definition, parameters, inputs, states)
+        for start in range(0, trajectory.seq_len, STEPS_AT_ONCE):
+            products = step.input_products(trajectory.inputs[start : start + STEPS_AT_ONCE])
+            for t, a_x in enumerate(products, start + 1):
+                state = step.advance(a_x, state)
+                for kept, array in zip(trajectory.states, state, strict=True):
+                    kept[t] = array
+            _check_diverged(trajectory, start + 1, start + 1 + len(products))
+
+
+def _check_diverged(trajectory: Trajectory, start: int, stop: int) -> None:
+    """Raise ForwardDiverged for the first of the steps start…stop−1 at which a state is not finite."""
+    xp = trajectory.space.xp
+    if all(bool(xp.isfinite(states[start:stop]).all()) for states in trajectory.states):
+        return
+    found = []
+    for place, states in enumerate(trajectory.states):
+        bad = np.argwhere(~np.isfinite(trajectory.space.get(states[start:stop])))
+        found += [(int(bad[0, 0]), place, int(bad[0, 1]))] if len(bad) else []
+    step, place, sample = min(found)
+    raise ForwardDiverged(trajectory.cell.name, trajectory.cell.state_names[place], start + step, sample)
 
 
 def check_finite(arrays: Mapping[str, Array] | Iterable[tuple[str, Array]]) -> None:

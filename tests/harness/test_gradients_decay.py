@@ -17,8 +17,8 @@ from harness.gradients import (
     log10_norm_bound,
     log10_product_bound,
 )
-from harness.gradients.products import walk_back
 from harness.gradients.trajectory import run_forward
+from harness.gradients.walk import Rows, Walk
 from harness.initializations import initialize
 from implementations.contract import Parameters
 from implementations.registry import CELLS
@@ -43,12 +43,16 @@ def zeros(seq_len: int, batch_size: int = 1, input_size: int = 1) -> Any:
 
 
 def whole_product(cell: str, parameters: Parameters, inputs: Any, lag: int) -> Any:
+    """∂s_t/∂s_k of a few steps, as the walk computes it: the rows of each state, one on top of the other."""
     trajectory = run_forward(cell, parameters, inputs)
-    for reached, product in walk_back(trajectory, trajectory.cell.state_names, lag):
-        if reached == lag:
-            mantissa, exponent = product.block("ss").aligned()
-            return np.ldexp(mantissa, exponent[:, None, None].astype(np.int32))
-    raise AssertionError
+    walk, names = Walk(trajectory), trajectory.cell.state_names
+    rows = []
+    for name in names:
+        start = Rows.identity(trajectory.space, names, name, trajectory.batch_size, trajectory.hidden_size)
+        found = walk.to(start, lag)
+        assert isinstance(found, Rows)
+        rows.append(np.concatenate(found.columns, -1) * 2.0 ** found.exponent[..., None])
+    return np.concatenate(rows, 1)
 
 
 @pytest.mark.parametrize("w", [1.01, -0.2])

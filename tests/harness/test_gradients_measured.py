@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from harness.gradients import measured_jacobian
-from harness.gradients.products import walk_back
 from harness.gradients.trajectory import run_forward
 from harness.initializations import initialize
 from implementations.registry import BACKENDS, CELLS, BackendUnavailable, load_backend
@@ -17,9 +16,12 @@ from implementations.tolerances import RELATIVE_TOLERANCE, relative_error
 
 def analytic(cell: str, parameters: Any, inputs: Any, start: Any, anchor: int, lag: int) -> Any:
     trajectory = run_forward(cell, parameters, inputs, initial_state=start, steps=anchor)
-    *_, (_, product) = walk_back(trajectory, trajectory.cell.state_names, lag)
-    mantissa, exponent = product.block("ss").aligned()
-    return np.ldexp(mantissa, exponent[:, None, None].astype(np.int32))
+    product = np.broadcast_to(
+        np.eye(trajectory.state_size), (inputs.shape[1],) + (trajectory.state_size,) * 2
+    )
+    for t in range(anchor - lag + 1, anchor + 1):
+        product = trajectory.jacobian(t) @ product
+    return product
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

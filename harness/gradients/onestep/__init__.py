@@ -1,0 +1,47 @@
+"""One step of each cell as what a product of Jacobians needs of it: diagonals and weights, no full matrices.
+
+∂s_t/∂s_{t−1} is made of the cell's few H×H weights and of diagonals that change from step to step.  The
+diagonals of many steps are computed at once; a product then goes through a step in as few H×H products as the
+cell's structure allows: one for a simple RNN or a GRU, two for an LSTM, whose state is twice as wide.  The
+code is written once for NumPy and torch.  A cell whose structure is not given here goes through its own
+`step_jacobian`, in NumPy.
+"""
+
+from __future__ import annotations
+
+from harness.gradients.namespace import Space
+from harness.gradients.onestep.dense import DenseStep
+from harness.gradients.onestep.gru import GRUResetBeforeStep, GRUStep
+from harness.gradients.onestep.lstm import LSTMStep
+from harness.gradients.onestep.simple import PreactivationStep, SimpleStep
+from harness.gradients.onestep.step import OneStep
+from implementations.cells.gru import GRU, GRUResetBefore
+from implementations.cells.lstm import LSTM
+from implementations.cells.rnn import PreactivationRNN, SimpleRNN
+from implementations.contract import Cell, Parameters
+
+STRUCTURED: dict[type[Cell], type[OneStep]] = {
+    SimpleRNN: SimpleStep,
+    PreactivationRNN: PreactivationStep,
+    LSTM: LSTMStep,
+    GRU: GRUStep,
+    GRUResetBefore: GRUResetBeforeStep,
+}
+"""By the very class: a class derived from one of these may have other equations."""
+
+
+def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
+    """The structured form of a cell, or the dense one where there is none.
+
+    Raises:
+        ValueError: a cell without a structured form, on a device.
+    """
+    kind = STRUCTURED.get(type(cell))
+    if kind is not None and kind.fits(cell):
+        return kind(cell, parameters, space)
+    if space.is_numpy:
+        return DenseStep(cell, parameters, space)
+    raise ValueError(f"{cell.name} can be analysed on device 'cpu' alone: it has no structured form")
+
+
+__all__ = ["OneStep", "one_step"]

@@ -1,0 +1,60 @@
+"""The LSTM: of the four H×H blocks of its Jacobian two are diagonal, the others share three weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.gradients.onestep.step import Native, OneStep, times_shared
+
+
+class LSTMStep(OneStep):
+    """With k = o(1 − tanh²c'), C = diag(c f(1−f)) U_f + diag(g i(1−i)) U_i + diag(i(1−g²)) U_g:
+
+        cc = diag(f)    hc = diag(k f)    ch = C    hh = diag(tanh c' o(1−o)) U_o + diag(k) C
+
+    so that, with Q = P_h diag(k) + P_c, a step takes two H×H products where the (2H×2H) matrix takes eight:
+
+        P_h' = P_h diag(tanh c' o(1−o)) U_o + Q C        P_c' = Q diag(f)
+    """
+
+    @property
+    def matrices_per_step(self) -> int:
+        return 1
+
+    def _gates(self, a_x: Native, h: Native) -> tuple[Native, ...]:
+        a = a_x + self.hidden_products(h)
+        i, f, _, o = self.gates_of(self.sigmoid(a))
+        return i, f, self.space.xp.tanh(self.gates_of(a)[2]), o
+
+    def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
+        i, f, g, o = self._gates(a_x, state[0])
+        c = f * state[1] + i * g
+        return o * self.space.xp.tanh(c), c
+
+    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """diag of hh's own part, k, f, and C."""
+        h, c = states
+        i, f, g, o = self._gates(self.input_products(inputs), h)
+        tanh_c = self.space.xp.tanh(f * c + i * g)
+        through_c = self.combined(
+            [c * f * (1 - f), g * i * (1 - i), i * (1 - g**2)],
+            [self.weight("f"), self.weight("i"), self.weight("g")],
+        )
+        return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, through_c
+
+    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
+        own, k, f, through_c = (factor[i] for factor in factors)
+        p_h, p_c = columns
+        q = p_h * k[:, None, :]
+        q += p_c
+        new_h = times_shared(p_h * own[:, None, :], self.weight("o"))
+        new_h += q @ through_c
+        q *= f[:, None, :]
+        return new_h, q
+
+    def dense(self, factors: tuple[Native, ...], i: int) -> Native:
+        own, k, f, through_c = (factor[i] for factor in factors)
+        xp = self.space.xp
+        hh = own[:, :, None] * self.weight("o") + k[:, :, None] * through_c
+        upper = xp.concatenate([hh, self.diagonal(k * f)], -1)
+        return xp.concatenate([upper, xp.concatenate([through_c, self.diagonal(f)], -1)], -2)

@@ -1,0 +1,111 @@
+"""What every structured form of a step has, and the arithmetic that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from harness.gradients.namespace import Space
+from implementations.contract import Cell, Parameters
+
+Native = Any
+"""An array of the space."""
+
+
+class OneStep(ABC):
+    """One cell with its parameters.
+
+    Args:
+        cell, parameters: the network, in NumPy.
+        space: where to compute.
+    """
+
+    def __init__(self, cell: Cell, parameters: Parameters, space: Space) -> None:
+        self.cell, self.space = cell, space
+        self.hidden_size = parameters.hidden_size
+        self.weight_ih = space.put(parameters.weight_ih)
+        self.weight_hh = space.put(parameters.weight_hh)
+        self.bias_ih = space.put(parameters.bias_ih)
+        self.bias_hh = space.put(parameters.bias_hh)
+
+    @classmethod
+    def fits(cls, cell: Cell) -> bool:
+        """Whether this form is that of `cell`, an instance of the class that it was written for."""
+        return True
+
+    @property
+    def matrices_per_step(self) -> int:
+        """H×H matrices per sample that `factors` keeps of each step: decides how many steps it is given."""
+        return 0
+
+    @abstractmethod
+    def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
+        """The state after one step, from what `input_products` made of its input."""
+
+    @abstractmethod
+    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """What `apply` needs of n steps: inputs (n, B, I), states before (n, B, H) each -> (n, …) each."""
+
+    @abstractmethod
+    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
+        """P·J_i in plain numbers: rows of P as one (B, R, H) per state; what is given stays as it is."""
+
+    @abstractmethod
+    def dense(self, factors: tuple[Native, ...], i: int) -> Native:
+        """J_i, (B, S, S)."""
+
+    def weight(self, gate: str) -> Native:
+        """U_gate, (H, H)."""
+        return self.cell.gate(self.weight_hh, gate)
+
+    def gates_of(self, array: Native) -> list[Native]:
+        """(…, G·H) as one (…, H) per gate."""
+        size = self.hidden_size
+        return [array[..., g * size : (g + 1) * size] for g in range(len(self.cell.gates))]
+
+    def input_products(self, inputs: Native) -> Native:
+        """W_ih x + b_ih of many steps: (n, B, I) -> (n, B, G·H)."""
+        return inputs @ self.weight_ih.T + self.bias_ih
+
+    def hidden_products(self, h: Native) -> Native:
+        """W_hh h + b_hh: (…, H) -> (…, G·H)."""
+        return h @ self.weight_hh.T + self.bias_hh
+
+    def sigmoid(self, a: Native) -> Native:
+        """σ(a); e^−a may overflow, and σ is 0 there."""
+        return 1 / (1 + self.space.xp.exp(-a))
+
+    def combined(self, diagonals: Sequence[Native], weights: Sequence[Native]) -> Native:
+        """Σ_q diag(d_q) U_q for every step and sample: (n, B, H) each and (H, H) each -> (n, B, H, H).
+
+        Row a of the result is a short product, (n·B, q) by (q, H), for each a: one pass over memory.
+        """
+        xp = self.space.xp
+        steps, batch_size, size = diagonals[0].shape
+        left = xp.stack(list(diagonals), -1).reshape(steps * batch_size, size, len(diagonals))
+        right = xp.stack(list(weights), 1)
+        rows = xp.matmul(left.swapaxes(0, 1), right)
+        return rows.swapaxes(0, 1).reshape(steps, batch_size, size, size)
+
+    def diagonal(self, values: Native) -> Native:
+        """diag(values_b): (B, H) -> (B, H, H)."""
+        return values[:, :, None] * self.space.put(_eye(self.hidden_size))
+
+    def add_diagonal(self, matrices: Native, values: Native) -> Native:
+        """diag(values) added in place to the last two axes: (…, H, H), (…, H)."""
+        every = self.space.xp.arange(self.hidden_size)
+        matrices[..., every, every] += values
+        return matrices
+
+
+def times_shared(columns: Native, weight: Native) -> Native:
+    """(B, R, H)·(H, H) as one product for all samples."""
+    batch_size, rows, size = columns.shape
+    return (columns.reshape(batch_size * rows, size) @ weight).reshape(batch_size, rows, size)
+
+
+def _eye(size: int) -> Any:
+    import numpy as np
+
+    return np.eye(size)

@@ -1,0 +1,183 @@
+"""Rows of P(t, k) walked back from an anchor, in plain numbers wherever these are safe.
+
+A step then costs the cell's few H×H products and nothing else: the exponents are looked at once in several
+steps, when the squared row norms say whether anything came near the ends of the range.  Where something did,
+those steps are taken again with an exponent for every row of every block (`products.RowProduct`), and the
+walk returns to plain numbers when the blocks of a row are of comparable size again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.gradients.namespace import Space, as_int64, integer_zeros
+from harness.gradients.onestep import OneStep, one_step
+from harness.gradients.products import RowProduct
+from harness.gradients.scaled import ZERO_EXPONENT, Scaled, power_of_two
+from harness.gradients.trajectory import Trajectory
+
+Native = Any
+
+LONGEST_STRIDE = 16
+"""Steps between two looks at the exponents."""
+_SAFE = {"float64": 400, "float32": 45}
+"""Row norms stay within 2^±this: their squares, and what one product adds up, are inside the range."""
+_CALM = {"float64": 120, "float32": 15}
+"""Row norms beyond 2^±this are brought back to 1."""
+
+
+class Factors:
+    """The factors of one step, for steps that are asked for from the newest to the oldest."""
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        self._trajectory = trajectory
+        self.step: OneStep = one_step(trajectory.cell, trajectory.parameters, trajectory.space)
+        matrix = trajectory.batch_size * trajectory.hidden_size**2 * 8
+        vectors = trajectory.batch_size * trajectory.parameters.weight_hh.shape[0] * 8 * 8
+        each = self.step.matrices_per_step * matrix + vectors
+        self._chunk = max(1, min(256, trajectory.space.chunk_bytes // each))
+        self._first, self._stop = 0, 0
+        self._kept: tuple[Native, ...] = ()
+
+    def at(self, t: int) -> tuple[tuple[Native, ...], int]:
+        """The factors of a chunk of steps, and the place of J_t in it."""
+        if not self._first <= t < self._stop:
+            self._first, self._stop = max(1, t - self._chunk + 1), t + 1
+            past = slice(self._first - 1, t)
+            self._kept = self.step.factors(
+                self._trajectory.inputs[past], tuple(state[past] for state in self._trajectory.states)
+            )
+        return self._kept, t - self._first
+
+
+@dataclass
+class Rows:
+    """Some rows of P(t, t − lag), and whatever else multiplies the same Jacobians from the left.
+
+    Args:
+        lag: how far they have come.
+        columns: per state (B, R, H), plain numbers; row r stands for columns·2^exponent[r].
+        exponent: (B, R).
+        squares: per state (B, R), the squared norms of the rows of `columns`.
+        even: whether all rows of a sample are known to have one exponent.
+    """
+
+    lag: int
+    columns: tuple[Native, ...]
+    exponent: Native
+    squares: tuple[Native, ...]
+    even: bool
+
+    @classmethod
+    def identity(cls, space: Space, names: Sequence[str], later: str, batch_size: int, size: int) -> Rows:
+        """P(t, t): the rows of one state."""
+        columns = []
+        for name in names:
+            eye = np.eye(size) if name == later else np.zeros((size, size))
+            columns.append(space.put(np.broadcast_to(eye, (batch_size, size, size)).copy()))
+        return cls.of(space.xp, 0, tuple(columns), integer_zeros((batch_size, size), columns[0]), True)
+
+    @classmethod
+    def of(cls, xp: Any, lag: int, columns: tuple[Native, ...], exponent: Native, even: bool) -> Rows:
+        return cls(lag, columns, exponent, tuple(xp.einsum("brc,brc->br", c, c) for c in columns), even)
+
+
+class Walk:
+    """Takes `Rows` from lag to lag of one trajectory, the end of which is the anchor."""
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        self.trajectory = trajectory
+        self.space = trajectory.space
+        self._factors = Factors(trajectory)
+        self._stride = LONGEST_STRIDE
+        self._safe, self._calm = (4.0 ** bound[self.space.dtype] for bound in (_SAFE, _CALM))
+
+    def to(self, rows: Rows | RowProduct, lag: int) -> Rows | RowProduct:
+        """The rows at a later lag; what is given stays as it is."""
+        while rows.lag < lag:
+            count = min(self._stride, lag - rows.lag)
+            if isinstance(rows, Rows):
+                rows = self._plain(rows, count)
+            else:
+                rows = self._returned(self._careful(rows, count))
+        return rows
+
+    def _plain(self, rows: Rows, count: int) -> Rows | RowProduct:
+        """Several steps in plain numbers, or with exponents where those did not do."""
+        columns, step = rows.columns, self._factors.step
+        with np.errstate(all="ignore"):
+            for t in self._steps(rows.lag, count):
+                columns = step.apply(columns, *self._factors.at(t))
+            found = Rows.of(self.space.xp, rows.lag + count, columns, rows.exponent, rows.even)
+            if self._in_range(found.squares, rows.squares):
+                self._stride = min(LONGEST_STRIDE, self._stride * 2)
+                return found if self._within(found.squares, self._calm) else self._rescaled(found)
+        self._stride = max(1, count // 2)
+        scaled = [Scaled(block, rows.exponent).normalised() for block in rows.columns]
+        return self._returned(self._careful(RowProduct(rows.lag, scaled), count))
+
+    def _careful(self, product: RowProduct, count: int) -> RowProduct:
+        for t in self._steps(product.lag, count):
+            product = product.times(self._factors.step.dense(*self._factors.at(t)))
+        return product
+
+    def _steps(self, lag: int, count: int) -> range:
+        """J_t of the next `count` factors, the newest first."""
+        newest = self.trajectory.seq_len - lag
+        return range(newest, newest - count, -1)
+
+    def _within(self, squares: tuple[Native, ...], bound: float) -> bool:
+        return all(1.0 / bound < float(block.min()) and float(block.max()) < bound for block in squares)
+
+    def _in_range(self, squares: tuple[Native, ...], before: tuple[Native, ...]) -> bool:
+        """Whether no row came near the ends of the range; rows of zeros that were so before may stay."""
+        if self._within(squares, self._safe):
+            return True
+        return all(
+            bool((((new > 1.0 / self._safe) & (new < self._safe)) | ((new == 0.0) & (old == 0.0))).all())
+            for new, old in zip(squares, before, strict=True)
+        )
+
+    def _rescaled(self, rows: Rows) -> Rows:
+        """Norms brought back to about 1, rows that are not far apart by the same power of two."""
+        xp = self.space.xp
+        total = sum(rows.squares[1:], rows.squares[0])
+        own = as_int64(xp.frexp(total)[1]) // 2
+        lowest = xp.full_like(own, ZERO_EXPONENT)
+        own = xp.where(total == 0.0, lowest, own)
+        top = xp.amax(own, -1)[:, None]
+        shift = xp.where(own < top - 40, own, top + 0 * own)
+        shift = xp.where(own == lowest, xp.zeros_like(own), shift)
+        factor = power_of_two(-shift, rows.columns[0])
+        return Rows(
+            rows.lag,
+            tuple(block * factor[..., None] for block in rows.columns),
+            rows.exponent + shift,
+            tuple(block * factor * factor for block in rows.squares),
+            rows.even and bool((shift == top).all()),
+        )
+
+    def _returned(self, product: RowProduct) -> Rows | RowProduct:
+        """In plain numbers, where the blocks of each row are comparable."""
+        xp = self.space.xp
+        exponents = [block.exponent for block in product.columns]
+        top = exponents[0]
+        for exponent in exponents[1:]:
+            top = xp.maximum(top, exponent)
+        near = _CALM[self.space.dtype]
+        zero = [exponent <= ZERO_EXPONENT // 2 for exponent in exponents]
+        if not all(
+            bool(((exponent > top - near) | none).all())
+            for exponent, none in zip(exponents, zero, strict=True)
+        ):
+            return product
+        columns = tuple(
+            block.mantissa * power_of_two(block.exponent - top, block.mantissa)[..., None]
+            for block in product.columns
+        )
+        exponent = xp.where(top <= ZERO_EXPONENT // 2, xp.zeros_like(top), top)
+        return Rows.of(xp, product.lag, columns, exponent, False)
