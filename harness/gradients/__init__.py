@@ -5,6 +5,7 @@ overflows.  Importing this loads NumPy alone.
 """
 
 from harness.gradients.adjoint import Adjoint, adjoint_decay
+from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
 from harness.gradients.decay import Decay, jacobian_decay
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
@@ -27,8 +28,10 @@ __all__ = [
     "MeanField",
     "adjoint_decay",
     "edge_of_chaos_gain",
+    "entropy_rate",
     "has_norm_bound",
     "jacobian_decay",
+    "kaplan_yorke_dimension",
     "log10_forget_gate_decay",
     "log10_norm_bound",
     "log10_product_bound",
