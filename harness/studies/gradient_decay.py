@@ -12,6 +12,7 @@ from harness.gradients import (
     ForwardDiverged,
     has_norm_bound,
     jacobian_decay,
+    log10_forget_gate_decay,
     log10_norm_bound,
     log10_product_bound,
 )
@@ -21,10 +22,16 @@ from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
 from harness.studies.study import STUDIES, Context, StudyAxes
+from harness.studies.theory import log10_forget_gate_rms
+from implementations.contract import Parameters
 from implementations.registry import CELLS
 
 ALL_LAGS_UP_TO = 256
 LOG_SPACED_LAGS = 128
+_FORGET_GATE = {
+    "log10_forget_gate_largest": log10_forget_gate_decay,
+    "log10_forget_gate_rms": log10_forget_gate_rms,
+}
 
 
 def chosen_lags(seq_len: int) -> NDArray[np.int64]:
@@ -39,6 +46,9 @@ class GradientDecay(NetworkStudy):
     """Columns: lag, block, sample (index in the batch), log10_spectral_norm, log10_frobenius_norm (an exact
     zero is −inf), log10_bound = (β_W β_h)^lag where the cell is a simple RNN, and log10_product_bound =
     Π‖J_j‖₂ where the state is h alone; null elsewhere.  A simple RNN and a GRU have the one block hh.
+    Block cc of an LSTM also has what forget gates that see their biases alone would give: for the spectral
+    norm log10_forget_gate_largest, σ(b_f)^lag of the slowest unit; for the Frobenius norm over √H
+    log10_forget_gate_rms, its root mean square over the units.
     """
 
     name = "gradient_decay"
@@ -46,7 +56,7 @@ class GradientDecay(NetworkStudy):
     Axes: ClassVar[type[StudyAxes]] = NetworkAxes
 
     def why_not(self, case: Case, context: Context) -> str | None:
-        return why_too_large(self.work(case))
+        return super().why_not(case, context) or why_too_large(self.work(case))
 
     def work(self, case: Case) -> Work:
         """2·T·B·S³ FLOP for the products, and 10·S³ for the norms of each block at each lag."""
@@ -80,7 +90,20 @@ class GradientDecay(NetworkStudy):
             None if bound is None else np.repeat(bound, sizes.batch_size), len(frame)
         )
         columns["log10_product_bound"] = _column(None if product is None else product.ravel(), len(frame))
+        columns |= _forget_gates(cell, parameters, lags, frame["block"].to_numpy(), sizes.batch_size)
         return Measured(columns)
+
+
+def _forget_gates(
+    cell: str, parameters: Parameters, lags: NDArray[np.int64], blocks: NDArray[Any], samples: int
+) -> dict[str, list[float | None]]:
+    columns: dict[str, list[float | None]] = {}
+    for name, formula in _FORGET_GATE.items():
+        values: NDArray[Any] = np.full(len(blocks), None, dtype=object)
+        if "f" in CELLS[cell].gates:
+            values[blocks == "cc"] = np.repeat(formula(cell, parameters, lags), samples).tolist()
+        columns[name] = values.tolist()
+    return columns
 
 
 def _column(values: NDArray[np.float64] | None, length: int) -> list[float | None]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.case import Case, Scalar
-from harness.initializations import initialize
+from harness.initializations import initialize, why_unsupported
 from harness.inputs import INPUT_KINDS, make_inputs
 from harness.measure.work import Sizes
 from harness.studies.study import (
@@ -63,12 +63,16 @@ class NetworkStudy(Study):
                 seen.add(identity)
                 yield point
 
+    def why_not(self, case: Case, context: Context) -> str | None:
+        """The reason where the initialization cannot be had for the cell."""
+        return why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"]))
 
-def draw_network(case: Case, context: Context) -> tuple[Parameters, NDArray[np.float64]]:
-    """The case's parameters and its inputs (T, B, I)."""
+
+def initialized(case: Case) -> Parameters:
+    """The case's parameters as they start."""
     axes: dict[str, Any] = dict(case.axes)
     sizes = Sizes.of(case)
-    parameters = initialize(
+    return initialize(
         axes["initialization"],
         axes["cell"],
         sizes.input_size,
@@ -77,6 +81,12 @@ def draw_network(case: Case, context: Context) -> tuple[Parameters, NDArray[np.f
         gain=axes["gain"],
         forget_bias=axes["forget_bias"],
     )
+
+
+def draw_network(case: Case, context: Context) -> tuple[Parameters, NDArray[np.float64]]:
+    """The case's parameters and its inputs (T, B, I)."""
+    axes: dict[str, Any] = dict(case.axes)
+    sizes = Sizes.of(case)
     inputs = make_inputs(
         axes["inputs"],
         sizes.seq_len,
@@ -85,4 +95,4 @@ def draw_network(case: Case, context: Context) -> tuple[Parameters, NDArray[np.f
         seed=axes["seed"],
         corpus=context.corpus,
     )
-    return parameters, inputs
+    return initialized(case), inputs

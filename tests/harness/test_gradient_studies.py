@@ -6,30 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from harness.case import Case
-from harness.outcome import Measured, Unsupported, from_json, to_json
+from harness.gradients import log10_forget_gate_decay
+from harness.initializations import initialize
+from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
-from harness.studies.study import STUDIES, Context
-from implementations.registry import load_backend
-
-
-def points(study: str, **axes: Any) -> list[dict[str, Any]]:
-    definition = STUDIES[study]
-    return list(definition.points(definition.Axes.model_validate(axes)))
-
-
-def measure(study: str, *, corpus: str | None = None, **axes: Any) -> Measured | Unsupported:
-    (point,) = points(study, **axes)
-    context = Context(load_backend("numpy"), 1, corpus, 0.1, 60.0)
-    found = STUDIES[study].measure(Case(study, point), context)
-    assert from_json(to_json(found)) == found
-    return found
-
-
-SMALL: dict[str, Any] = {"seq_len": [12], "hidden_size": [5], "batch_size": 2, "seed": [0]}
+from harness.studies.theory import log10_forget_gate_rms
+from tests.harness.studying import SMALL, measure, points
 
 
 def test_a_cell_without_a_forget_gate_comes_once() -> None:
@@ -50,13 +36,46 @@ def test_decay_of_an_lstm_has_every_block(inputs: str, tmp_path: Path) -> None:
     assert isinstance(found, Measured)
     assert set(found.columns) == {
         "lag", "block", "sample", "log10_spectral_norm", "log10_frobenius_norm", "log10_bound",
-        "log10_product_bound",
+        "log10_product_bound", "log10_forget_gate_largest", "log10_forget_gate_rms",
     }  # fmt: skip
     assert set(found.columns["block"]) == {"hh", "hc", "ch", "cc", "ss"}
     assert len(found.columns["lag"]) == 5 * 13 * 2
     assert set(found.columns["log10_bound"]) == {None}
     lag0 = found.columns["block"].index("hc")
     assert found.columns["log10_spectral_norm"][lag0] == -np.inf
+
+
+def test_forget_gates_that_see_their_biases_alone_are_the_cell_path() -> None:
+    """Without weights, block cc is diag(σ(b_f)^lag): the two columns are its norms."""
+    found = measure(
+        "gradient_decay", cell=["lstm"], gain=[0.0], initialization=["chrono"], inputs=["zeros"], **SMALL
+    )
+    assert isinstance(found, Measured)
+    frame = pd.DataFrame(found.columns).query("block == 'cc'").astype(float, errors="ignore")
+    np.testing.assert_allclose(
+        frame["log10_spectral_norm"], frame["log10_forget_gate_largest"].astype(float), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        frame["log10_frobenius_norm"] - 0.5 * np.log10(5),
+        frame["log10_forget_gate_rms"].astype(float),
+        atol=1e-12,
+    )
+    others = pd.DataFrame(found.columns).query("block != 'cc'")
+    assert others["log10_forget_gate_rms"].isna().all()
+
+
+def test_one_forget_bias_for_all_units_is_one_curve() -> None:
+    parameters = initialize("gaussian", "lstm", 3, 4, forget_bias=-800.0)
+    lags = [0, 1, 100]
+    np.testing.assert_allclose(
+        log10_forget_gate_rms("lstm", parameters, lags), log10_forget_gate_decay("lstm", parameters, lags)
+    )
+
+
+def test_an_initialization_that_a_cell_cannot_have_is_unsupported() -> None:
+    found = measure("gradient_decay", cell=["rnn_tanh"], initialization=["chrono"], **SMALL)
+    assert isinstance(found, Unsupported)
+    assert "rnn_tanh has none" in found.reason
 
 
 def test_decay_of_a_simple_network_stays_under_its_bounds() -> None:
