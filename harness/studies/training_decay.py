@@ -1,0 +1,163 @@
+"""Training decay: does learning change how far the gradient reaches?
+
+A character-level language model is trained on real text through a backend; before, along the way and
+afterwards, the decay of its recurrent layer is measured on text that it never learned from.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+
+from harness.case import Case, Scalar
+from harness.clipping import Clipping
+from harness.gradients import ForwardDiverged, jacobian_decay
+from harness.inputs import embedding
+from harness.measure.estimate import why_not_started
+from harness.measure.work import Sizes
+from harness.outcome import Measured, Unsupported
+from harness.studies.gradient_decay import chosen_lags
+from harness.studies.networks import NetworkAxes, NetworkStudy, Seed, initialized
+from harness.studies.study import STUDIES, BackendName, Context, Size, StudyAxes, one_of
+from harness.training.adam import Adam
+from harness.training.batches import batches, split, windows
+from harness.training.character_model import CharacterModel
+from harness.training.corpora import read_corpus
+from harness.training.loop import TrainingDiverged, train
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OptionalPositive = Annotated[
+    Positive | None, BeforeValidator(lambda value: None if value == "none" else value)
+]
+_HELD_OUT = 5
+"""Name of the random stream of the windows that are measured on."""
+HELD_OUT_WINDOWS = 16
+
+
+class TrainingDecayAxes(NetworkAxes):
+    backend: list[BackendName] = ["numba"]
+    inputs: list[Annotated[str, one_of("inputs", ("text",))]] = ["text"]
+    steps: Size = 200
+    measurements: Size = 8
+    """How often the decay is measured along the way, besides before and after."""
+    samples: Size = 4
+    """Windows of held-out text that the decay is measured on."""
+    learning_rate: list[Positive] = [0.01]
+    threshold: OptionalPositive = 1.0
+    """Of clipping by the global norm; "none" for no clipping."""
+    batch_size: Size = 32
+    seed: list[Seed] = [0, 1, 2]
+
+
+class TrainingDecay(NetworkStudy):
+    """Columns: quantity, step, lag, sample, log10_spectral_norm, loss.  The quantity of a row is "decay"
+    (‖∂h_t/∂h_k‖₂ after `step` steps, on held-out text; an exact zero is −inf), "loss" (of the batch of that
+    step, nats per character) or "held_out_loss"; what a row of its kind does not have is null.
+
+    Facts: vocabulary_size, uniform_loss (ln V, what knowing nothing costs), weight_norm_before and _after
+    (‖W_hh‖₂), largest_gradient_norm (before clipping).
+    """
+
+    name = "training_decay"
+    question = "Does training change how far the gradient reaches?"
+    Axes: ClassVar[type[StudyAxes]] = TrainingDecayAxes
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        axes: dict[str, Any] = dict(case.axes)
+        if reason := super().why_not(case, context):
+            return reason
+        return why_not_started(
+            context.backend,
+            axes["cell"],
+            "float32",
+            Sizes.of(case),
+            training=True,
+            calls=axes["steps"],
+            max_seconds=context.max_seconds,
+        )
+
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        axes: dict[str, Any] = dict(case.axes)
+        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1))
+        seen, unseen = split(corpus.tokens, at_least=axes["seq_len"] + 1)
+        parameters = initialized(case)
+        table = embedding(len(corpus.vocabulary), parameters.input_size)
+        model = CharacterModel(context.backend, axes["cell"], parameters, table)
+        rng = np.random.default_rng([axes["seed"], _HELD_OUT])
+        held_out = windows(unseen, axes["seq_len"] + 1, max(HELD_OUT_WINDOWS, axes["samples"]), rng)
+        record = Record(axes["cell"], model, held_out, axes["samples"])
+        chosen = set(measured_steps(axes["steps"], axes["measurements"]))
+        rule = Clipping("none") if axes["threshold"] is None else Clipping("global_norm", axes["threshold"])
+        text = batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
+        norms = [0.0]
+        try:
+            record.take(0)
+            for step in train(
+                model, itertools.islice(text, axes["steps"]), Adam(axes["learning_rate"]), rule
+            ):
+                record.add("loss", step.number, loss=step.loss)
+                norms.append(step.gradient_norm)
+                if step.number in chosen:
+                    record.take(step.number)
+        except (ForwardDiverged, TrainingDiverged) as error:
+            return Unsupported(str(error))
+        return Measured(
+            record.columns,
+            {
+                "vocabulary_size": len(corpus.vocabulary),
+                "uniform_loss": float(np.log(len(corpus.vocabulary))),
+                "weight_norm_before": float(np.linalg.norm(parameters.weight_hh, 2)),
+                "weight_norm_after": float(np.linalg.norm(model.parameters.weight_hh, 2)),
+                "largest_gradient_norm": max(norms),
+            },
+        )
+
+
+class Record:
+    """The rows of one training.
+
+    Args:
+        held_out: (T + 1, windows) tokens; the loss is over all of them, the decay over the first `samples`.
+    """
+
+    def __init__(self, cell: str, model: CharacterModel, held_out: NDArray[np.int64], samples: int) -> None:
+        self.cell, self.model, self.held_out, self.samples = cell, model, held_out, samples
+        names = ("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss")
+        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+
+    def take(self, step: int) -> None:
+        """Measure the decay and the loss on held-out text after `step` steps.
+
+        Raises:
+            ForwardDiverged: the network reached inf or NaN.
+        """
+        inputs = self.model.embedding[self.held_out[:-1, : self.samples]]
+        lags = chosen_lags(len(inputs))
+        norms = jacobian_decay(self.cell, self.model.parameters, inputs, lags=lags).log10_spectral_norm["hh"]
+        for lag, values in zip(lags.tolist(), norms.tolist(), strict=True):
+            self._decay(step, lag, values)
+        self.add("held_out_loss", step, loss=self.model.loss(self.held_out))
+
+    def _decay(self, step: int, lag: int, values: Sequence[float]) -> None:
+        for sample, value in enumerate(values):
+            self.add("decay", step, lag=lag, sample=sample, log10_spectral_norm=value)
+
+    def add(self, quantity: str, step: int, **values: Scalar) -> None:
+        """One row."""
+        row = {"quantity": quantity, "step": step, **values}
+        for name, column in self.columns.items():
+            column.append(row.get(name))
+
+
+def measured_steps(steps: int, measurements: int) -> list[int]:
+    """Steps after which the decay is measured: denser at the start, where most changes; the last is there."""
+    spaced = np.rint(np.geomspace(1, steps, measurements + 1)).astype(int)
+    return sorted({int(step) for step in spaced[1:]} | {steps})
+
+
+STUDIES.register("training_decay")(TrainingDecay())

@@ -1,0 +1,101 @@
+"""Decay before, along and after training: its rows, and the ways in which it cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from harness.errors import UserError
+from harness.gradients import jacobian_decay
+from harness.initializations import initialize
+from harness.outcome import Unsupported
+from harness.studies.training_decay import measured_steps
+from tests.harness.studying import SMALL, measure, measured, points
+
+TINY = {**SMALL, "backend": ["numpy"], "steps": 30, "measurements": 3, "samples": 2}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    path = tmp_path / "corpus.txt"
+    path.write_text("abcde" * 200, encoding="utf-8")
+    return str(path)
+
+
+def test_measurements_are_denser_at_the_start() -> None:
+    assert measured_steps(200, 4) == [4, 14, 53, 200]
+    assert measured_steps(3, 8) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_rows_before_along_and_after(corpus: str, cell: str) -> None:
+    found = measured("training_decay", cell=[cell], corpus=corpus, **TINY)
+    rows = pd.DataFrame(found.columns)
+    decay = rows[rows["quantity"] == "decay"]
+    assert decay["step"].unique().tolist() == [0, *measured_steps(30, 3)]
+    assert (decay.groupby("step").size() == 13 * 2).all()
+    assert decay["loss"].isna().all()
+    loss = rows[rows["quantity"] == "loss"]
+    assert loss["step"].tolist() == list(range(1, 31))
+    held_out = rows[rows["quantity"] == "held_out_loss"]["loss"].to_numpy(float)
+    assert (
+        held_out[0]
+        == pytest.approx(np.log(5), rel=1e-6)
+        == pytest.approx(found.facts["uniform_loss"], rel=1e-6)
+    )
+    assert held_out[-1] < 0.9 * held_out[0]
+    start = initialize("pytorch_uniform", cell, 5, 5)
+    assert found.facts["weight_norm_before"] == pytest.approx(np.linalg.norm(start.weight_hh, 2))
+    assert found.facts["weight_norm_after"] != pytest.approx(found.facts["weight_norm_before"])
+
+
+def test_the_first_curve_is_the_network_as_it_starts(corpus: str) -> None:
+    """Of the linear cell, whose decay no input can move."""
+    found = measured("training_decay", cell=["rnn_linear"], corpus=corpus, **TINY)
+    rows = pd.DataFrame(found.columns)
+    curve = rows[(rows["quantity"] == "decay") & (rows["step"] == 0) & (rows["sample"] == 0)]
+    expected = jacobian_decay(
+        "rnn_linear", initialize("pytorch_uniform", "rnn_linear", 5, 5), np.zeros((12, 1, 5))
+    )
+    np.testing.assert_allclose(
+        curve["log10_spectral_norm"].astype(float), expected.log10_spectral_norm["hh"][:, 0], atol=1e-5
+    )
+
+
+def test_it_is_the_same_twice(corpus: str) -> None:
+    first, second = (measured("training_decay", cell=["gru"], corpus=corpus, **TINY) for _ in range(2))
+    assert first == second
+
+
+def test_an_exploded_training_is_unsupported_with_its_step(corpus: str) -> None:
+    with np.errstate(all="ignore"):
+        found = measure(
+            "training_decay", cell=["rnn_relu"], learning_rate=[1e30], threshold="none", corpus=corpus, **TINY
+        )
+    assert isinstance(found, Unsupported)
+    assert "diverged" in found.reason
+    assert "step" in found.reason
+
+
+def test_what_takes_too_long_is_not_started(corpus: str) -> None:
+    found = measure(
+        "training_decay", cell=["lstm"], corpus=corpus, **{**TINY, "hidden_size": [256], "steps": 10**6}
+    )
+    assert isinstance(found, Unsupported)
+    assert "the plan allows max_seconds" in found.reason
+
+
+def test_a_text_too_short_is_refused(tmp_path: Path) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("abc", encoding="utf-8")
+    with pytest.raises(UserError, match="too short"):
+        measured("training_decay", cell=["lstm"], corpus=str(short), **TINY)
+
+
+def test_only_text_is_trained_on() -> None:
+    with pytest.raises(ValidationError, match="unknown inputs 'noise'"):
+        points("training_decay", cell=["lstm"], inputs=["noise"], **TINY)
