@@ -96,15 +96,23 @@ def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
 def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
     process = start("--plan", plan, "--results", tmp_path / "results")
     wait_for_rows(tmp_path / "results", 4, process)
-    seen = set()
+    seen = []
     while process.poll() is None and len(seen) < 200:
-        statuses = []
-        for worker in psutil.Process(process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                statuses.append(worker.status())
-        awake = [status for status in statuses if status != psutil.STATUS_STOPPED]
-        seen.add((time.monotonic(), len(statuses), len(awake)))
+        first, second = statuses(process.pid), statuses(process.pid)
+        if first == second:  # else one of them was just waking, and another falling asleep
+            seen.append(first)
         time.sleep(0.005)
     process.communicate()
-    assert max(total for _, total, _ in seen) == 2
-    assert max(awake for _, _, awake in seen) == 1
+    both = [found for found in seen if len(found) == 2]
+    assert both
+    assert all(psutil.STATUS_STOPPED in found.values() for found in both)
+
+
+def statuses(pid):
+    """Worker -> what the system says it is doing."""
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for worker in psutil.Process(pid).children():
+            status = worker.status()
+            found[worker.pid] = status if status == psutil.STATUS_STOPPED else "awake"
+    return found
