@@ -102,6 +102,7 @@ def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
         if first == second:  # else one of them was just waking, and another falling asleep
             seen.append(first)
         time.sleep(0.005)
+    process.kill()
     process.communicate()
     both = [found for found in seen if len(found) == 2]
     assert both
