@@ -14,6 +14,7 @@ import numpy as np
 
 from implementations.checks import Tape, check_tape, check_update
 from implementations.contract import Array, Backend, Forward, Gradients, Layer, Native, Parameters, State
+from implementations.stack_checks import StackChecks, check_layers
 
 
 def bind_stack(
@@ -64,10 +65,11 @@ class Stack:
         self.backend = backend
         self.dtype = dtype
         self.directions = 2 if bidirectional else 1
-        _check_layers(layers, self.directions)
+        check_layers(layers, self.directions)
         self.layers: list[Layer] = [backend.bind(cell, parameters, dtype) for parameters in layers]
         self.cell = self.layers[0].cell
         self.hidden_size = layers[0].hidden_size
+        self._checks = StackChecks(self.cell, len(layers), self.directions, self.hidden_size)
 
     @property
     def parameters(self) -> dict[str, Native]:
@@ -110,8 +112,8 @@ class Stack:
         Raises:
             ValueError: a shape that does not fit; the message names the argument.
         """
-        self._check_state("initial_state", initial_state, np.shape(inputs)[1:2])
-        masks = self._check_masks(masks, np.shape(inputs)[:2])
+        self._checks.state("initial_state", initial_state, np.shape(inputs)[1:2])
+        masks = self._checks.masks(masks, np.shape(inputs)[:2])
         lengths = None if lengths is None else np.asarray(lengths)
         states, tapes, output = [], [], inputs
         for first, layers in self._levels():
@@ -145,10 +147,8 @@ class Stack:
             ValueError: a shape that does not fit; the message names the argument.
         """
         check_tape(tape, self)  # type: ignore[arg-type]  # identity is all it asks
-        expected = (tape.seq_len, tape.batch_size, self.directions * self.hidden_size)
-        if grad_output is not None and tuple(np.shape(grad_output)) != expected:
-            raise ValueError(f"grad_output must be (T, B, D·H) = {expected}, got {np.shape(grad_output)}")
-        self._check_state("grad_final_state", grad_final_state, (tape.batch_size,))
+        self._checks.output("grad_output", grad_output, (tape.seq_len, tape.batch_size))
+        self._checks.state("grad_final_state", grad_final_state, (tape.batch_size,))
         tape.used = True
         found: list[Gradients] = [None] * len(self.layers)  # type: ignore[list-item]  # filled below
         grad = grad_output
@@ -195,28 +195,7 @@ class Stack:
 
     def _stacked(self, states: Sequence[State]) -> State:
         """A tuple of (B, H) for each place -> a tuple of (L·D, B, H)."""
-        return tuple(
-            self._through(lambda *arrays: np.stack(arrays), *each) for each in zip(*states, strict=True)
-        )
-
-    def _check_state(self, argument: str, state: State | None, batch: tuple[int, ...]) -> None:
-        if state is None:
-            return
-        names = self.cell.state_names
-        if not isinstance(state, tuple) or len(state) != len(names):
-            raise ValueError(f"{argument} must be a tuple ({', '.join(names)},) of arrays")
-        expected = (len(self.layers), *batch, self.hidden_size)
-        for name, array in zip(names, state, strict=True):
-            if tuple(np.shape(array)) != expected:
-                raise ValueError(f"{argument} {name} must be (L·D, B, H) = {expected}, got {np.shape(array)}")
-
-    def _check_masks(self, masks: Sequence[Native] | None, sizes: tuple[int, ...]) -> Sequence[Native]:
-        expected = (*sizes, self.directions * self.hidden_size)
-        between = len(self.layers) // self.directions - 1
-        shapes = [tuple(np.shape(mask)) for mask in masks or ()]
-        if masks is not None and shapes != [expected] * between:
-            raise ValueError(f"masks must be {between} of (T, B, D·H) = {expected}, got {shapes}")
-        return masks or ()
+        return tuple(self._through(_joined, *each) for each in zip(*states, strict=True))
 
 
 def turned(array: Array, lengths: Array | None) -> Array:
@@ -231,19 +210,10 @@ def _beside(*sides: Array) -> Array:
     return np.concatenate(sides, axis=2)
 
 
+def _joined(*states: Array) -> Array:
+    return states[0][None] if len(states) == 1 else np.stack(states)
+
+
 def _one(state: State | None, place: int) -> State | None:
     """The state (B, H) of one layer and direction."""
     return None if state is None else tuple(array[place] for array in state)
-
-
-def _check_layers(layers: Sequence[Parameters], directions: int) -> None:
-    if not layers or len(layers) % directions:
-        raise ValueError(f"layers must be a multiple of {directions} direction(s), got {len(layers)}")
-    hidden_size, input_size = layers[0].hidden_size, layers[0].input_size
-    for place, parameters in enumerate(layers):
-        wanted = input_size if place < directions else directions * hidden_size
-        if (parameters.hidden_size, parameters.input_size) != (hidden_size, wanted):
-            raise ValueError(
-                f"layers[{place}] must have hidden_size {hidden_size} and input_size {wanted}, got "
-                f"{parameters.hidden_size} and {parameters.input_size}"
-            )

@@ -63,6 +63,16 @@ def check_placement(weights: Mapping[str, torch.Tensor], arguments: Mapping[str,
             raise kind(f"{name} must be {dtype} as the module is, got {tensor.dtype}; convert one")
 
 
+def check_input(input: torch.Tensor, dimensions: int, input_size: int) -> None:
+    """Raise RuntimeError, in torch's words, where the shape of `input` does not fit."""
+    if input.dim() != dimensions:
+        raise RuntimeError(f"input must have {dimensions} dimensions, got {input.dim()}")
+    if input.size(-1) != input_size:
+        raise RuntimeError(
+            f"input.size(-1) must be equal to input_size. Expected {input_size}, got {input.size(-1)}"
+        )
+
+
 def as_states(hx: Any, names: tuple[str, ...]) -> State | None:
     """`hx` as torch takes it -> a tuple of tensors, or None.
 

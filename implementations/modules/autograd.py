@@ -61,10 +61,9 @@ class StackFunction(torch.autograd.Function):
         ctx.call = call
         stack, tape, passed = call.record(tensors)
         ctx.taped = stack, tape
-        output = torch.from_numpy(passed.output)
         # a tape reads a layer's own output again: whoever writes to theirs is to write to a copy
-        own = output if stack.directions == 2 else output.clone()
-        return own, *map(torch.from_numpy, passed.final_state)
+        output = passed.output if stack.directions == 2 else passed.output.copy()
+        return tuple(map(torch.from_numpy, (output, *passed.final_state)))
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[torch.Tensor | None, ...]:

@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from implementations.contract import Array
-from implementations.modules.arguments import State, as_states, check_placement
+from implementations.modules.arguments import State, as_states, check_input, check_placement
 from implementations.modules.autograd import Call, run
 from implementations.modules.binding import Binding
 from implementations.registry import CELLS
@@ -29,7 +29,6 @@ class Recurrent(torch.nn.RNNBase):
         if torch.jit.is_tracing():
             raise RuntimeError(f"{name} cannot be traced: load its state_dict into torch.nn.{name} for that")
         states = as_states(hx, CELLS[CELL_OF_MODE[self.mode]].state_names)
-        self._update_flat_weights()  # torch's own checks look at these
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, states)
         if input.dim() not in (2, 3):
@@ -83,9 +82,10 @@ class Recurrent(torch.nn.RNNBase):
             input, states = input.to(dtype), _each(states, lambda s: s.to(dtype))
         labels = ("hx",) if len(states or ()) < 2 else ("hx[0]", "hx[1]")
         check_placement(named, {"input": input, **dict(zip(labels, states or (), strict=False))})
-        self.check_input(input, batch_sizes)
-        if states is not None:
-            self.check_forward_args(input, _as_hx(states), batch_sizes)
+        check_input(input, 3 if batch_sizes is None else 2, self.input_size)
+        expected = self.get_expected_hidden_size(input, batch_sizes)
+        for label, state in zip(labels, states or (), strict=False):
+            self.check_hidden_size(state, expected, f"Expected {label} size {{}}, got {{}}")
         return input, states, tuple(named.values())
 
     def _masks(self, sizes: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, ...] | None:
