@@ -27,6 +27,7 @@ SHIFTS = (1.0, 2.0)
 STARTS = ("pytorch_uniform", "orthogonal", "identity", "irnn", "chrono", "critical")
 """Schemes that are tried, where they exist and take the cell."""
 OTHER_CELLS = ("rnn_tanh", "gru", "lstm")
+"""Each starts as PyTorch starts it."""
 FORGET_BIAS = 1.0
 
 
@@ -112,13 +113,14 @@ def _candidates(network: Network, settings: Settings) -> Iterator[_Candidate]:
     for scheme in STARTS:
         draws = _draws(network, settings, scheme, cell.name)
         if draws:
-            yield _Candidate(f"{scheme} {cell.name}", "initialization", cell.name, draws)
+            yield _Candidate(scheme, "initialization", cell.name, draws)
     for other in OTHER_CELLS:
         if other != cell.name:
             draws = _draws(network, settings, "pytorch_uniform", other)
-            yield _Candidate(f"{other}, pytorch_uniform", "cell", other, draws)
+            yield _Candidate(other, "cell", other, draws)
     biased = _draws(network, settings, "orthogonal", "lstm", forget_bias=FORGET_BIAS)
-    yield _Candidate(f"lstm, orthogonal, forget bias {FORGET_BIAS:g}", "cell", "lstm", biased)
+    name, kind = ("", "initialization") if cell.name == "lstm" else ("lstm, ", "cell")
+    yield _Candidate(f"{name}orthogonal, forget bias {FORGET_BIAS:g}", kind, "lstm", biased)
 
 
 def _draws(

@@ -104,6 +104,7 @@ def _decay(findings: Findings, settings: Settings) -> None:
     probes = PROBES if size > WIDEST else None
     if probes:
         findings.norm = f"Frobenius norm, estimated by {PROBES} probes"
+    lags = settings.chosen_lags(anchors[0])
     frames = []
     for anchor in anchors:
         decay = jacobian_decay(
@@ -112,7 +113,7 @@ def _decay(findings: Findings, settings: Settings) -> None:
             network.inputs[:, :taken],
             initial_state=_state(network, taken),
             anchor=anchor,
-            lags=settings.chosen_lags(anchor),
+            lags=lags[lags <= anchor],
             blocks=block_names(network.cell) if states > 1 else ("hh",),
             probes=probes,
         )

@@ -103,14 +103,30 @@ def _run_stack(
                 remarks=remarks.get(place.name, ()),
             )
             network, output = _run(network, cut)
-            outputs.append(output[::-1] if place.reverse else output)
+            outputs.append((place.reverse, output))
             ends.append(network.divergence)
             if place in wanted:
                 found.append(network)
         cut = next(filter(None, ends), "")
-        steps = min(len(output) for output in outputs)
-        reading = np.concatenate([output[:steps] for output in outputs], axis=2)
+        reading = _side_by_side(outputs, len(reading))
     return found
+
+
+def _side_by_side(outputs: Sequence[tuple[bool, Array]], seq_len: int) -> Array:
+    """What a stack's next level reads: (T', B, H·directions), on the steps that all directions reached.
+
+    Args:
+        outputs: (reverse, the output in the order of its own steps), which may have ended early.
+    """
+    start = max([seq_len - len(output) for reverse, output in outputs if reverse], default=0)
+    stop = min([len(output) for reverse, output in outputs if not reverse], default=seq_len)
+    stop = max(start, stop)
+    parts = []
+    for reverse, output in outputs:
+        first = seq_len - len(output) if reverse else 0
+        in_time = output[::-1] if reverse else output
+        parts.append(in_time[start - first : stop - first])
+    return np.concatenate(parts, axis=2)
 
 
 def _run(network: Network, cut: str) -> tuple[Network, Array]:
@@ -122,10 +138,11 @@ def _run(network: Network, cut: str) -> tuple[Network, Array]:
             return replace(network, inputs=inputs, divergence=divergence), output_of(network, inputs)
         except ForwardDiverged as error:
             inputs = inputs[: error.step - 1]
-            divergence = (
+            own = (
                 f"{network.name} diverged at step t = {error.step} of {len(network.inputs)}"
                 f" ({error}); what is shown is of the {len(inputs)} steps before"
             )
+            divergence = f"{own}; {divergence}" if divergence else own
     output = output_of(network, inputs) if len(inputs) else np.zeros((0, *_shape(network)))
     return replace(network, inputs=inputs, divergence=divergence), output
 

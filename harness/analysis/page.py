@@ -58,7 +58,7 @@ _QUESTIONS = (
         "What would change it?",
         "Another start, another forget bias or another cell in the layer's place, with its sizes and on the "
         "very inputs that it reads. Its own weights are kept where the forget bias alone is shifted; all the "
-        "others are untrained, and training moves them.",
+        "others are untrained, and training moves them. Another cell starts as PyTorch starts it.",
         lambda a: a.changes,
         sentences.change,
         sentences.changes_table,

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.analysis.analysis import Analysis
 from harness.analysis.changes import AS_GIVEN
 from harness.report.tables import Table
-from harness.report.words import counted, listed, missing, power_of_ten, significant
+from harness.report.words import counted, missing, power_of_ten, significant
 
 Said = tuple[str, list[str]]
 """The answer in a sentence, and details."""
@@ -20,13 +20,15 @@ def reach(analysis: Analysis) -> Said:
     """The horizon of ∂h_t/∂h_k in each layer."""
     frame = analysis.summaries
     own = frame[frame["block"] == "hh"] if (frame["block"] == "hh").any() else frame
-    words = [f"in {row['layer']} ({row['cell']}) {_reaches(row)}, {row['verdict']}" for row in _records(own)]
+    words = [
+        f"in {row['layer']} ({row['cell']}) it {_reaches(row)} ({row['verdict']})" for row in _records(own)
+    ]
     details = [f"{row['layer']}: {row['rule']}." for row in _records(own)]
     cell_path = frame[frame["block"] == "cc"]
     details += [
         f"{row['layer']}: along the cell state ∂cₜ/∂cₖ {_reaches(row)}." for row in _records(cell_path)
     ]
-    return f"The gradient ∂hₜ/∂hₖ {listed(words[:6])}.", details
+    return f"Of ∂hₜ/∂hₖ: {_joined(words)}.", details
 
 
 def _reaches(row: dict[str, Any]) -> str:
@@ -55,7 +57,7 @@ def change(analysis: Analysis) -> Said:
         details += [f"{layer}: {row['change']}, and its 1 % horizon is {_horizon(row)}." for row in shifts]
     if not best:
         return "Nothing could be compared.", details
-    return f"The furthest reach to 1 %, of what was tried without exploding: {listed(best)}.", details
+    return f"The furthest reach to 1 %, of what was tried without exploding: {_joined(best)}.", details
 
 
 def _length(row: dict[str, Any]) -> float:
@@ -77,10 +79,10 @@ def directions(analysis: Analysis) -> Said:
         values = last["log10_singular_value"]
         strong = int((values >= values.max() - 2).sum()) if values.max() > -math.inf else 0
         words.append(
-            f"in {layer} {strong} of {len(last)} directions are within a factor 100 of the strongest "
-            f"({power_of_ten(values.max())}) at lag {last['lag'].iloc[0]}"
+            f"{layer}: at lag {last['lag'].iloc[0]}, {strong} of {len(last)} directions are within a factor "
+            f"100 of the strongest, {power_of_ten(values.max())}"
         )
-    return _sentence(words), []
+    return f"{_joined(words)}.", []
 
 
 def exponents(analysis: Analysis) -> Said:
@@ -89,12 +91,12 @@ def exponents(analysis: Analysis) -> Said:
     for layer, part in analysis.lyapunov.groupby("layer", sort=False):
         first = part.iloc[0]
         growing = int((part["exponent"] > 0).sum())
-        words.append(f"in {layer} the largest exponent is {significant(first['exponent'])} nats per step")
+        words.append(f"{layer}: the largest exponent is {significant(first['exponent'])} nats per step")
         details.append(
-            f"{layer}: {counted(growing, 'exponent')} above 0; the averages "
+            f"{layer}: {growing or 'none'} of {len(part)} above 0; the averages "
             + ("have converged." if first["converged"] else "have not converged: analyse more steps.")
         )
-    return _sentence(words), details
+    return f"{_joined(words)}.", details
 
 
 def gates(analysis: Analysis) -> Said:
@@ -103,10 +105,10 @@ def gates(analysis: Analysis) -> Said:
     for layer, part in analysis.gates.groupby("layer", sort=False):
         gate, open_ = part["gate"].iloc[0], int((part["mean"] > 0.9).sum())
         words.append(
-            f"in {layer} gate {gate} is {significant(part['mean'].mean())} on average, and above 0.9 in "
+            f"{layer}: gate {gate} is {significant(part['mean'].mean())} on average, and above 0.9 in "
             f"{open_} of {len(part)} units"
         )
-    return _sentence(words), []
+    return f"{_joined(words)}.", []
 
 
 def layer_table(analysis: Analysis) -> Table:
@@ -220,9 +222,11 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _steps(count: float) -> str:
-    return f"{significant(count, 2 if count >= 10 else 3)} steps"
+    """The first whole step at which it has happened."""
+    return counted(math.ceil(count), "step")
 
 
-def _sentence(words: list[str]) -> str:
-    text = listed(words[:6])
-    return f"{text[:1].upper()}{text[1:]}."
+def _joined(words: list[str]) -> str:
+    """At most six, with semicolons between."""
+    more = [f"and {len(words) - 6} more below"] if len(words) > 6 else []
+    return "; ".join([*words[:6], *more])

@@ -146,10 +146,11 @@ def _interval(slopes: Array) -> tuple[float, float, float]:
     slopes = slopes[~np.isnan(slopes)]
     if len(slopes) < 2:
         return (float(slopes[0]) if len(slopes) else np.nan), np.nan, np.nan
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's t; scipy.stats takes a second to import
 
     centre = float(slopes.mean())
-    half = float(t.ppf(0.5 + CONFIDENCE / 2, len(slopes) - 1) * slopes.std(ddof=1) / np.sqrt(len(slopes)))
+    quantile = float(stdtrit(len(slopes) - 1, 0.5 + CONFIDENCE / 2))
+    half = quantile * float(slopes.std(ddof=1)) / np.sqrt(len(slopes))
     return centre, centre - half, centre + half
 
 
@@ -183,13 +184,14 @@ def _verdict(
     if np.isnan(centre):
         return "stable", "there are not two lags with a norm above zero, so that no rate could be fitted"
     if np.isnan(low):
-        subject, low, high = f"the rate, {centre:.4g} nats per step (one seed, no interval),", centre, centre
+        subject = f"the rate, {_number(centre)} nats per step (one seed, no interval),"
+        low = high = centre
     else:
-        subject = f"the rate's 95 % interval, {low:.4g} to {high:.4g} nats per step,"
+        subject = f"the rate's 95 % interval, {_number(low)} to {_number(high)} nats per step,"
     if high < 0 and horizon is not None:
         return (
             "vanishing",
-            f"{subject} lies below 0, and the median norm stays at or below 1 % from lag {horizon:.4g} on",
+            f"{subject} lies below 0, and the median norm stays at or below 1 % from lag {horizon:.3g} on",
         )
     if low > 0 and end >= HUNDREDFOLD:
         return "exploding", f"{subject} lies above 0, and the median norm is 100 or more at lag {longest}"
@@ -198,6 +200,10 @@ def _verdict(
     return "stable", (
         f"{subject} lies {where}, and the median norm {reached} changed a hundredfold by lag {longest}"
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _over_samples(flat: Array, of: Any) -> Array:
