@@ -32,9 +32,11 @@ Native = Any
 PROBES = 8
 FEWEST_ROWS = 16
 """So few rows cost no more than the call that multiplies them."""
-FIRST_LOOK = 24
-LOOK_AGAIN = 1.4
-"""At the next look the lag is so many times as long: how many rows count falls about as its inverse."""
+FIRST_LOOK = 20
+LEAST_PATIENCE, MOST_PATIENCE = 1.2, 3.0
+"""Between two looks the lag grows at least and at most by these factors."""
+SPARE = 2
+"""Rows kept beyond what a look finds necessary."""
 _LEAVE_OUT = {"float64": 3e-7, "float32": 5e-5}
 _GIVE_UP = {"float64": 5e-6, "float32": 1e-3}
 _NOISE = {"float64": 1e-15, "float32": 1e-7}
@@ -61,6 +63,7 @@ class Carried:
         """The last P of which nothing was left out; None while nothing is."""
         self._next_look = FIRST_LOOK
         self._rng = np.random.default_rng(0)
+        self._sketch: Native = None
 
     def to(self, lag: int) -> None:
         """On to P(t, t − lag)."""
@@ -80,13 +83,17 @@ class Carried:
             return mantissa, exponent, xp.einsum("brc,brc->b", mantissa, mantissa)
         rows, kept = self._rows, self._kept(self._rows)
         parts = [rows.columns[c][:, :kept] for c in columns]
-        squares = functools.reduce(lambda a, b: a + b, [rows.squares[c][:, :kept] for c in columns])
+        squares = self._together(rows, columns)[:, :kept]
         mantissa = parts[0] if len(parts) == 1 else xp.concatenate(parts, -1)
         if rows.even:
             return mantissa, rows.exponent[:, 0], squares.sum(-1)
         top = xp.amax(rows.exponent[:, :kept], -1)
         weight = power_of_two(rows.exponent[:, :kept] - top[:, None], mantissa)
         return mantissa * weight[..., None], top, (squares * weight**2).sum(-1)
+
+    def _together(self, rows: Rows, columns: tuple[int, ...]) -> Native:
+        """Squared row norms of these columns, (B, R)."""
+        return rows.squares[columns[0]] if len(columns) == 1 else rows.squares[list(columns)].sum(0)
 
     def _kept(self, rows: Rows) -> int:
         """How many of the rows are not probes."""
@@ -100,7 +107,7 @@ class Carried:
             weight = power_of_two(2 * (rows.exponent - top), rows.columns[0])
         count, kept, seen = self._kept(rows), [], []
         for columns in self._wanted:
-            total = functools.reduce(lambda a, b: a + b, [rows.squares[c] for c in columns])
+            total = self._together(rows, columns)
             total = total if rows.even else total * weight
             kept.append(total[:, :count].sum(-1))
             seen.append(total[:, count:].sum(-1) / PROBES)
@@ -124,52 +131,56 @@ class Carried:
         self._next_look = 2 * lag
 
     def _look(self) -> None:
-        """Leave rows out, if there are enough that do not count."""
+        """Leave rows out, if there are enough that do not count, and say when to look again."""
         rows = self._rows
-        if isinstance(rows, Rows) and (reduced := self._reduced(rows)) is not None:
-            if self._whole is None:
+        later = MOST_PATIENCE
+        if isinstance(rows, Rows) and self._kept(rows) > FEWEST_ROWS:
+            self._rows, later = self._reduced(rows)
+            if self._whole is None and self._rows is not rows:
                 self._whole = rows
-            self._rows = reduced
-        self._next_look = int(LOOK_AGAIN * rows.lag) + 1
+        self._next_look = int(later * rows.lag) + 1
 
-    def _reduced(self, rows: Rows) -> Rows | None:
-        """Fewer rows and probes of the rest, or None where too many of them count."""
+    def _reduced(self, rows: Rows) -> tuple[Rows, float]:
+        """Fewer rows and probes of the rest, or the same where too many count; when to look again."""
         kept, xp = self._kept(rows), self._space.xp
-        if kept <= FEWEST_ROWS:
-            return None
         norms, _ = self._squared_norms(rows)
-        smallest = xp.sqrt(functools.reduce(xp.minimum, norms))
-        allowed = smallest * _LEAVE_OUT[self._space.dtype]
+        allowed = xp.sqrt(functools.reduce(xp.minimum, norms)) * _LEAVE_OUT[self._space.dtype]
         top = xp.amax(rows.exponent, -1)[:, None]
         weight = power_of_two(rows.exponent - top, rows.columns[0])[..., None]
         everything = xp.concatenate([c * weight for c in rows.columns], -1)
         matrix, probes = everything[:, :kept], everything[:, kept:]
-        basis = self._basis(matrix, allowed)
+        basis, later = self._basis(matrix, allowed)
         if basis is None:
-            return None
+            return rows, later
         new = basis.swapaxes(1, 2) @ matrix
         rest = matrix - basis @ new
         if not bool(((rest**2).sum((1, 2)) <= allowed**2).all()):
-            return None
+            return rows, later
         noise = xp.sqrt((matrix**2).sum((1, 2)))[:, None, None] * _NOISE[self._space.dtype]
         seen = self._gaussian(PROBES, kept) @ rest + noise * self._gaussian(PROBES, matrix.shape[2])
-        if probes.shape[1]:
-            seen = seen + probes
-        parts = xp.concatenate([new, seen], 1)
+        parts = xp.concatenate([new, seen + probes if probes.shape[1] else seen], 1)
         size = rows.columns[0].shape[2]
         columns = tuple(parts[:, :, i * size : (i + 1) * size] * 1.0 for i in range(len(rows.columns)))
-        exponent = integer_zeros(parts.shape[:2], parts) + top
-        return Rows.of(xp, rows.lag, columns, exponent, True)
+        return Rows.of(xp, rows.lag, columns, integer_zeros(parts.shape[:2], parts) + top, True), later
 
-    def _basis(self, matrix: Native, allowed: Native) -> Native | None:
-        """Orthonormal (B, R, r) that leaves out no more than `allowed` (B,), r at most ⅞ of R."""
-        xp = self._space.xp
-        most = 7 * matrix.shape[1] // 8
-        q, r = xp.linalg.qr(matrix @ self._gaussian(matrix.shape[2], most))
+    def _basis(self, matrix: Native, allowed: Native) -> tuple[Native | None, float]:
+        """Orthonormal (B, R, r) that leaves out about `allowed` (B,), if r is at most ⅞ of R; and the factor
+        by which the lag must grow until ¾ of the rows will do."""
+        xp, most = self._space.xp, 7 * matrix.shape[1] // 8
+        if self._sketch is None:
+            self._sketch = self._gaussian(matrix.shape[2], most)
+        q, r = xp.linalg.qr(matrix @ self._sketch[:, :most])
         # Row j of R has the size of √most singular values number j: sums of its tail say how far to go.
-        tails = xp.sqrt(xp.cumsum(xp.flip((r**2).sum(2), (1,)), 1) / most)
-        enough = int((tails > 0.3 * allowed[:, None]).sum(1).max())
-        return None if enough >= most - 1 else q[:, :, : enough + 2]
+        tails = xp.flip(xp.sqrt(xp.cumsum(xp.flip((r**2).sum(2), (1,)), 1) / most), (1,))
+        goal = 0.3 * allowed[:, None]
+        enough = int((tails > goal).sum(1).max()) + SPARE
+        count = enough if enough <= most else matrix.shape[1]
+        # Singular values fall exponentially with the lag, each at a rate of its own.
+        logs = xp.log(tails[:, 3 * min(count, most) // 4] / tails[:, 0])
+        target = xp.log(goal[:, 0] / tails[:, 0])
+        later = float((target / xp.minimum(logs, 1e-3 * target)).max())
+        basis = q[:, :, :count] if enough <= most else None
+        return basis, min(max(later, LEAST_PATIENCE), MOST_PATIENCE)
 
     def _gaussian(self, rows: int, columns: int) -> Native:
         return self._space.put(self._rng.standard_normal((rows, columns)))

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from harness.gradients.namespace import Space, as_float64
 
 Native = Any
@@ -28,6 +30,8 @@ STEPS = (4, 7, 11)
 """After so many steps the certificate is asked for."""
 CERTIFIED = 5e-11
 """Relative error of σ₁² that it allows."""
+EXHAUSTED = 1e-12
+"""Of the first step's value: a smaller β_m is rounding."""
 
 
 class LargestSingularValue:
@@ -38,7 +42,7 @@ class LargestSingularValue:
     """
 
     def __init__(self, space: Space, samples: int) -> None:
-        self._xp, self._samples = space.xp, samples
+        self._space, self._xp, self._samples = space, space.xp, samples
         self._vectors: Native = None
 
     def __call__(self, matrices: Native, totals: Native) -> Native:
@@ -52,14 +56,23 @@ class LargestSingularValue:
         if rows <= DIRECT_ROWS:
             return self._direct(matrices)
         if self._vectors is None or self._vectors.shape[1] != rows:
-            self._vectors = matrices[-self._samples :].sum(-1)
+            weights = as_float64(self._space.put(np.cos(np.arange(matrices.shape[2]))))
+            self._vectors = matrices[-self._samples :] @ weights
         values, certified = self._lanczos(matrices, totals)
         if not bool(certified.all()):
             values[~certified] = self._direct(matrices[~certified])
         return values
 
     def _direct(self, matrices: Native) -> Native:
-        return self._xp.linalg.eigvalsh(matrices @ matrices.swapaxes(1, 2))[:, -1]
+        gram = matrices @ matrices.swapaxes(1, 2)
+        every = range(gram.shape[1])
+        mean = gram.diagonal(0, 1, 2).sum(1) / gram.shape[1]
+        # All singular values equal (the identity, an orthogonal matrix): σ₁² lies within ‖G − mean‖_F of it.
+        spread = gram + 0.0
+        spread[:, every, every] -= mean[:, None]
+        if bool(((spread**2).sum((1, 2)) <= (CERTIFIED * mean) ** 2).all()):
+            return mean
+        return self._xp.linalg.eigvalsh(gram)[:, -1]
 
     def _lanczos(self, matrices: Native, totals: Native) -> tuple[Native, Native]:
         """θ₁ (n,) and whether it is certified (n,)."""
@@ -82,13 +95,16 @@ class LargestSingularValue:
             if step in STEPS:
                 values, vectors = xp.linalg.eigh(projected[:, :step, :step])
                 first = values[:, -1]
-                others = xp.maximum(values[:, -2], totals - values.sum(1)) + beta[:, 0]
+                margin = CERTIFIED * first
+                others = xp.maximum(values[:, -2], totals - values.sum(1)) + beta[:, 0] + margin
                 residual = beta[:, 0] * vectors[:, -1, -1]
-                certified = residual**2 <= CERTIFIED * first * (first - others)
+                certified = (residual**2 <= CERTIFIED * first * (first - others)) & (first >= others)
                 hopeless = totals - values.sum(1) > 4.0 * first
                 if bool((certified | hopeless).all()):
                     break
-            vector = image / (beta + tiny)[:, None]
+            # What is left at rounding level is noise and no direction; the vectors so far are all there is.
+            noise = beta <= EXHAUSTED * projected[:, 0, :1]
+            vector = xp.where(noise, xp.zeros_like(beta), 1.0 / (beta + tiny))[:, None] * image
             basis = xp.concatenate([basis, vector], -1)
         self._vectors = (basis[-self._samples :, :, :step] @ vectors[-self._samples :, :, -1:])[:, :, 0]
         return first, certified

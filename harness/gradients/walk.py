@@ -62,14 +62,14 @@ class Rows:
         lag: how far they have come.
         columns: per state (B, R, H), plain numbers; row r stands for columns·2^exponent[r].
         exponent: (B, R).
-        squares: per state (B, R), the squared norms of the rows of `columns`.
+        squares: (states, B, R), the squared norms of the rows of `columns`.
         even: whether all rows of a sample are known to have one exponent.
     """
 
     lag: int
     columns: tuple[Native, ...]
     exponent: Native
-    squares: tuple[Native, ...]
+    squares: Native
     even: bool
 
     @classmethod
@@ -83,7 +83,8 @@ class Rows:
 
     @classmethod
     def of(cls, xp: Any, lag: int, columns: tuple[Native, ...], exponent: Native, even: bool) -> Rows:
-        return cls(lag, columns, exponent, tuple(xp.einsum("brc,brc->br", c, c) for c in columns), even)
+        squares = [xp.einsum("brc,brc->br", block, block) for block in columns]
+        return cls(lag, columns, exponent, xp.stack(squares) if len(squares) > 1 else squares[0][None], even)
 
 
 class Walk:
@@ -130,22 +131,20 @@ class Walk:
         newest = self.trajectory.seq_len - lag
         return range(newest, newest - count, -1)
 
-    def _within(self, squares: tuple[Native, ...], bound: float) -> bool:
-        return all(1.0 / bound < float(block.min()) and float(block.max()) < bound for block in squares)
+    def _within(self, squares: Native, bound: float) -> bool:
+        return float(squares.max()) < bound and float(squares.min()) > 1.0 / bound
 
-    def _in_range(self, squares: tuple[Native, ...], before: tuple[Native, ...]) -> bool:
+    def _in_range(self, new: Native, old: Native) -> bool:
         """Whether no row came near the ends of the range; rows of zeros that were so before may stay."""
-        if self._within(squares, self._safe):
+        if self._within(new, self._safe):
             return True
-        return all(
-            bool((((new > 1.0 / self._safe) & (new < self._safe)) | ((new == 0.0) & (old == 0.0))).all())
-            for new, old in zip(squares, before, strict=True)
-        )
+        inside = (new > 1.0 / self._safe) & (new < self._safe)
+        return bool((inside | ((new == 0.0) & (old == 0.0))).all())
 
     def _rescaled(self, rows: Rows) -> Rows:
         """Norms brought back to about 1, rows that are not far apart by the same power of two."""
         xp = self.space.xp
-        total = sum(rows.squares[1:], rows.squares[0])
+        total = rows.squares.sum(0)
         own = as_int64(xp.frexp(total)[1]) // 2
         lowest = xp.full_like(own, ZERO_EXPONENT)
         own = xp.where(total == 0.0, lowest, own)
@@ -157,7 +156,7 @@ class Walk:
             rows.lag,
             tuple(block * factor[..., None] for block in rows.columns),
             rows.exponent + shift,
-            tuple(block * factor * factor for block in rows.squares),
+            rows.squares * factor * factor,
             rows.even and bool((shift == top).all()),
         )
 
