@@ -173,7 +173,7 @@ def divided(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         return {"seq_len": 40, "batch_size": 7}
     if request.param == "chunks":
         monkeypatch.setattr(passes, "CHUNK_ROWS", 2)
-        monkeypatch.setattr(work, "BLOCK_ROWS", 6)
+        monkeypatch.setattr(passes, "BLOCK_ROWS", 6)
         return {"seq_len": 20, "batch_size": 9}
     monkeypatch.setattr(passes, "WINDOW", 16)
     monkeypatch.setattr(work, "WINDOW", 16)

@@ -1,4 +1,4 @@
-"""The backend `numba`: what it can do, and with how many threads."""
+"""The backends `numba` and `numba_checkpointed`: what they can do, and with how many threads."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class NumbaBackend(Backend):
     """
 
     name: ClassVar[str] = "numba"
+    checkpointed: ClassVar[bool] = False
+    """Whether a training pass computes its gates twice rather than keep them."""
 
     def __init__(self) -> None:
         self._num_threads = usable_cores()
@@ -73,3 +75,10 @@ class NumbaBackend(Backend):
             "vectors": f"{HOST.vector_bytes * 8} bit",
             "compiled code": compiling.cache_folder() or "not kept: no folder can be written",
         }
+
+
+class CheckpointedNumbaBackend(NumbaBackend):
+    """The same kernels; a training pass takes more time and less memory (see `recall`)."""
+
+    name: ClassVar[str] = "numba_checkpointed"
+    checkpointed: ClassVar[bool] = True

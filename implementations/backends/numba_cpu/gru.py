@@ -57,17 +57,25 @@ def split_bias(grad: Array) -> tuple[Array, Array]:
 
 
 @routine
-def step(gates, h_before, h):
+def activate(gates):
     """Pre-activations become gates, in place; one sample."""
-    size = h.size
+    size = gates.size // GATES
     r = span(gates, 0, size)
-    z = span(gates, size, size)
     n = span(gates, 2 * size, size)
     hidden = span(gates, 3 * size, size)
     for j in range(2 * size):
         gates[j] = sigmoid(gates[j])
     for j in range(size):
         n[j] = tanh(n[j] + r[j] * hidden[j])
+
+
+@routine
+def step(gates, h_before, h):
+    """Pre-activations become gates, in place; one sample."""
+    size = h.size
+    activate(gates)
+    z = span(gates, size, size)
+    n = span(gates, 2 * size, size)
     for j in range(size):
         h[j] = n[j] - z[j] * n[j] + z[j] * h_before[j]
 
@@ -129,7 +137,7 @@ def step_samples_backward(t, first, rows, size, lengths, gates, states, given, a
 
 @kernel
 def forward(
-    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    variant, stages, inputs, weights, bias, h, memory, every, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], h.shape[2], last - first
@@ -153,13 +161,36 @@ def forward(
 
 
 @kernel
+def recall(
+    variant, inputs, weights, bias, h, memory, gates, since, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, biases = rows_of(inputs, first), rows_of(h, first), one_row(bias)
+    hidden_bias = from_column(biases, 3 * size)
+    every_gate = from_step(rows_of(gates, first), -since)
+    weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
+    for begin in range(start, stop, block):
+        steps = min(block, stop - begin)
+        products, h_block = from_step(every_gate, begin), from_step(states, begin)
+        hidden = from_column(products, 3 * size)
+        multiply(steps, rows, from_step(x, begin), weight_ih, width, biases, products, 3 * size)
+        multiply(steps, rows, h_block, weight_rz, size, products, products, 2 * size)
+        multiply(steps, rows, h_block, weight_n, size, hidden_bias, hidden, size)
+        for t in range(begin, begin + steps):
+            for b in range(rows):
+                activate(line(every_gate, t, b, GATES * size))
+
+
+@kernel
 def backward(
-    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
-    lengths, first, last, start, stop, block, keep,
+    variant, stages, inputs, previous, weights, h, memory, gates, since, grad_gates, origin,
+    grad_output, grad_final, lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], previous.shape[2], last - first
-    x, before, every_gate = rows_of(inputs, first), rows_of(previous, first), rows_of(gates, first)
+    x, before = rows_of(inputs, first), rows_of(previous, first)
+    every_gate = from_step(rows_of(gates, first), -since)
     given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
     grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
     kept = grad_gates.size > 0

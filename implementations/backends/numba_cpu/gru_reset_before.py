@@ -62,13 +62,21 @@ def reset(gates, h_before, kept):
 
 
 @routine
-def step(gates, h_before, h):
+def activate(gates):
     """The pre-activation of n becomes n, in place; one sample."""
-    size = h.size
-    z = span(gates, size, size)
+    size = gates.size // GATES
     n = span(gates, 2 * size, size)
     for j in range(size):
         n[j] = tanh(n[j])
+
+
+@routine
+def step(gates, h_before, h):
+    """The pre-activation of n becomes n, in place; one sample."""
+    size = h.size
+    activate(gates)
+    z = span(gates, size, size)
+    n = span(gates, 2 * size, size)
     for j in range(size):
         h[j] = n[j] - z[j] * n[j] + z[j] * h_before[j]
 
@@ -156,7 +164,7 @@ def reset_samples_backward(t, first, rows, size, lengths, gates, states, grad_ke
 
 @kernel
 def forward(
-    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    variant, stages, inputs, weights, bias, h, memory, every, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], h.shape[2], last - first
@@ -181,13 +189,36 @@ def forward(
 
 
 @kernel
+def recall(
+    variant, inputs, weights, bias, h, memory, gates, since, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, biases = rows_of(inputs, first), rows_of(h, first), one_row(bias)
+    every_gate, reset_h = from_step(rows_of(gates, first), -since), rows_in(workspace, 0, rows, size)
+    weight_ih, weight_rz, weight_n = flat(weights[0]), flat(weights[1]), flat(weights[2])
+    for begin in range(start, stop, block):
+        steps = min(block, stop - begin)
+        products, n = from_step(every_gate, begin), from_column(from_step(every_gate, begin), 2 * size)
+        multiply(steps, rows, from_step(x, begin), weight_ih, width, biases, products, GATES * size)
+        multiply(steps, rows, from_step(states, begin), weight_rz, size, products, products, 2 * size)
+        for t in range(begin, begin + steps):
+            reset_samples(t, rows, size, from_step(every_gate, t), states, from_step(reset_h, t - begin))
+        multiply(steps, rows, reset_h, weight_n, size, n, n, size)
+        for t in range(begin, begin + steps):
+            for b in range(rows):
+                activate(line(every_gate, t, b, GATES * size))
+
+
+@kernel
 def backward(
-    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
-    lengths, first, last, start, stop, block, keep,
+    variant, stages, inputs, previous, weights, h, memory, gates, since, grad_gates, origin,
+    grad_output, grad_final, lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], previous.shape[2], last - first
-    x, before, every_gate = rows_of(inputs, first), rows_of(previous, first), rows_of(gates, first)
+    x, before = rows_of(inputs, first), rows_of(previous, first)
+    every_gate = from_step(rows_of(gates, first), -since)
     given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
     grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
     kept = grad_gates.size > 0

@@ -1,7 +1,8 @@
 """A cell bound to parameters: arrays allocated, kernels called, nothing computed here.
 
 Packed weights belong to a set of parameters and are made once.  What a backward needs is kept in the
-tape, and nothing in it is shared with a later pass.
+tape, and nothing in it is shared with a later pass.  The output is part of it, not a copy: whoever changes
+an output in place before its backward gets other gradients.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from implementations.backends.numba_cpu.passes import (
     backward_by_stages,
     by_samples,
     forward_by_stages,
+    segment_of,
     shares,
+    windows_of,
 )
-from implementations.backends.numba_cpu.products import COLLECT, PROJECT, STEP
+from implementations.backends.numba_cpu.products import COLLECT, PROJECT, RECALL, STEP
 from implementations.backends.numba_cpu.work import BackwardWork, ForwardWork, Packed
 from implementations.checks import ArgumentChecks, Tape, check_bind, check_tape, check_update
 from implementations.contract import Array, Forward, Gradients, Layer, Parameters, State
@@ -46,6 +49,7 @@ class NumbaLayer(Layer):
         self.cell = check_bind(backend, cell, parameters, dtype)
         self.dtype = dtype
         self._kernels = KERNELS[cell]
+        self._recalls = backend.checkpointed and self._kernels.recalls
         self._checks = ArgumentChecks(self.cell, parameters.input_size, parameters.hidden_size)
         self._adopt(parameters.arrays())
 
@@ -74,13 +78,15 @@ class NumbaLayer(Layer):
         if lengths is not None and training:
             inputs = _until(lengths, inputs)
         count, staged = self._shares(seq_len, batch_size)
+        segment = segment_of(seq_len, batch_size) if self._recalls else None
         work = ForwardWork(
-            self._kernels, self._packed, inputs, initial_state, lengths, training=training, staged=staged
-        )
+            self._kernels, self._packed, inputs, initial_state, lengths,
+            training=training, segment=segment, staged=staged,
+        )  # fmt: skip
         if staged:
             forward_by_stages(work, count, seq_len, batch_size)
         else:
-            by_samples(work, PROJECT | STEP, count, seq_len, batch_size)
+            by_samples(work, PROJECT | STEP, count, batch_size, [(0, seq_len)])
         tape = NumbaTape(self, self._packed, work, inputs, lengths) if training else None
         return Forward(work.h[1:], tuple(work.final), tape)
 
@@ -92,7 +98,7 @@ class NumbaLayer(Layer):
         tape.used = True
         (packed, kept, inputs), tape.kept = tape.kept, None
         seq_len, batch_size, _ = inputs.shape
-        previous = kept.memory if self._kernels.memory == "operand" else kept.h[:-1]
+        previous = kept.h[:-1]
         if tape.lengths is not None:
             previous = _until(tape.lengths, previous)
         if grad_output is not None:
@@ -101,12 +107,14 @@ class NumbaLayer(Layer):
         work = BackwardWork(
             self._kernels, packed, kept, inputs, previous, grad_output, grad_final_state, staged=staged
         )
+        windows = windows_of(seq_len, work.window)[::-1]
         if staged:
-            backward_by_stages(work, count, seq_len, batch_size)
+            backward_by_stages(work, count, batch_size, windows, recalls=kept.segment is not None)
         else:
-            by_samples(work, STEP | COLLECT, count, seq_len, batch_size)
-        grad_inputs = work.inputs if tape.lengths is None else _until(tape.lengths, work.inputs)
-        return Gradients(grad_inputs, tuple(work.initial), work.total())
+            by_samples(work, RECALL | STEP | COLLECT, count, batch_size, windows)
+        if tape.lengths is not None:
+            np.copyto(work.inputs, 0, where=~_running(tape.lengths, seq_len))
+        return Gradients(work.inputs, tuple(work.initial), work.total())
 
     def _shares(self, seq_len: int, batch_size: int) -> tuple[int, bool]:
         packed = self._packed
@@ -120,5 +128,9 @@ class NumbaLayer(Layer):
 
 def _until(lengths: Array, array: Array) -> Array:
     """A copy (T, B, …) that is zero where samples have ended, whatever stood there."""
-    running = np.arange(array.shape[0])[:, None] < lengths
-    return np.where(running[:, :, None], array, array.dtype.type(0))
+    return np.where(_running(lengths, array.shape[0]), array, array.dtype.type(0))
+
+
+def _running(lengths: Array, seq_len: int) -> Array:
+    """(T, B, 1): whether a sample has not ended before this step."""
+    return (np.arange(seq_len)[:, None] < lengths)[:, :, None]

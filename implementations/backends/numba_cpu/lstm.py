@@ -11,7 +11,6 @@ from implementations.backends.numba_cpu.products import (
     COLLECT,
     PROJECT,
     STEP,
-    Rows,
     add,
     add_lines,
     add_outer,
@@ -47,9 +46,9 @@ def split_bias(grad: Array) -> tuple[Array, Array]:
 
 
 @routine
-def step(gates, c, h):
+def advance(gates, c):
     """Pre-activations become gates and c becomes c', in place; one sample."""
-    size = h.size
+    size = c.size
     i = span(gates, 0, size)
     f = span(gates, size, size)
     g = span(gates, 2 * size, size)
@@ -62,6 +61,14 @@ def step(gates, c, h):
         o[j] = sigmoid(o[j])
     for j in range(size):
         c[j] = f[j] * c[j] + i[j] * g[j]
+
+
+@routine
+def step(gates, c, h):
+    """As `advance`, and h' from both."""
+    size = h.size
+    advance(gates, c)
+    o = span(gates, 3 * size, size)
     for j in range(size):
         h[j] = o[j] * tanh(c[j])
 
@@ -94,20 +101,31 @@ def step_backward(gates, c_before, c, grad_h, grad_c, grads):
 
 
 @routine
-def step_samples(t, first, rows, size, lengths, gates, cells, kept, states, ends):
-    """Step t of every sample that has not ended; `kept`: every step's c has its own place."""
+def step_samples(t, first, rows, size, lengths, gates, cells, every, states, ends):
+    """Step t of every sample that has not ended; c changes in one place for `every` steps."""
+    place = t // every
     for b in range(rows):
         h_after = line(states, t + 1, b, size)
         if t >= lengths[first + b]:
             clear(h_after)
             continue
-        c = line(cells, t + 1, b, size)
-        if kept:
-            copy(line(cells, t, b, size), c)
+        c = line(cells, place + 1, b, size)
+        if t == place * every:
+            copy(line(cells, place, b, size), c)
         step(line(gates, 0, b, GATES * size), c, h_after)
         if t == lengths[first + b] - 1:
             copy(h_after, line(ends, 0, b, size))
             copy(c, line(ends, 1, b, size))
+
+
+@routine
+def recall_samples(t, first, rows, size, lengths, gates, cells):
+    """Gates and c of step t for every sample that has not ended."""
+    for b in range(rows):
+        if t < lengths[first + b]:
+            c = line(cells, t + 1, b, size)
+            copy(line(cells, t, b, size), c)
+            advance(line(gates, t, b, GATES * size), c)
 
 
 @routine
@@ -131,7 +149,7 @@ def step_samples_backward(t, first, rows, size, lengths, gates, cells, given, an
 
 @kernel
 def forward(
-    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    variant, stages, inputs, weights, bias, h, memory, every, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], h.shape[2], last - first
@@ -139,8 +157,6 @@ def forward(
     kept = gates.size > 0
     every_gate = rows_of(gates, first) if kept else rows_in(workspace, 0, rows, GATES * size)
     cells = rows_of(memory, first)
-    if not memory.size:
-        cells = Rows(ends.array, ends.start + ends.step, 0, size)
     weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
     for begin in range(start, stop, block):
         end = min(begin + block, stop)
@@ -151,19 +167,35 @@ def forward(
             for t in range(begin, end):
                 now = from_step(products, t - begin)
                 multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
-                step_samples(t, first, rows, size, lengths, now, cells, memory.size > 0, states, ends)
+                step_samples(t, first, rows, size, lengths, now, cells, every, states, ends)
+
+
+@kernel
+def recall(
+    variant, inputs, weights, bias, h, memory, gates, since, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    width, size, rows = inputs.shape[2], h.shape[2], last - first
+    x, states, biases = rows_of(inputs, first), rows_of(h, first), one_row(bias)
+    every_gate, cells = from_step(rows_of(gates, first), -since), from_step(rows_of(memory, first), -since)
+    weight_ih, weight_hh = flat(weights[0]), flat(weights[1])
+    for begin in range(start, stop, block):
+        steps, products = min(block, stop - begin), from_step(every_gate, begin)
+        multiply(steps, rows, from_step(x, begin), weight_ih, width, biases, products, GATES * size)
+        multiply(steps, rows, from_step(states, begin), weight_hh, size, products, products, GATES * size)
+        for t in range(begin, begin + steps):
+            recall_samples(t, first, rows, size, lengths, every_gate, cells)
 
 
 @kernel
 def backward(
-    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
-    lengths, first, last, start, stop, block, keep,
+    variant, stages, inputs, previous, weights, h, memory, gates, since, grad_gates, origin,
+    grad_output, grad_final, lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], previous.shape[2], last - first
-    x, before, every_gate, cells = (
-        rows_of(inputs, first), rows_of(previous, first), rows_of(gates, first), rows_of(memory, first)
-    )  # fmt: skip
+    x, before = rows_of(inputs, first), rows_of(previous, first)
+    every_gate, cells = from_step(rows_of(gates, first), -since), from_step(rows_of(memory, first), -since)
     given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
     grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
     kept = grad_gates.size > 0

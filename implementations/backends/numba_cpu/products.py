@@ -20,8 +20,9 @@ from implementations.contract import Array
 TILE = HOST.tile_rows
 PANEL_BYTES = VECTORS * HOST.vector_bytes
 
-PROJECT, STEP, COLLECT = 1, 2, 4
-"""Stages of a pass: W_ih x of many steps; the time loop; what W_ih, its inputs and all gradients sum up."""
+PROJECT, STEP, COLLECT, RECALL = 1, 2, 4, 8
+"""Stages of a pass: W_ih x of many steps; the time loop; what W_ih, its inputs and all gradients sum up; what
+was not kept, computed again."""
 
 
 class Rows(NamedTuple):

@@ -76,10 +76,13 @@ def activate_backward(variant, values, grad):
 
 
 @routine
-def activate_samples(variant, t, rows, size, states, squashed):
-    """φ(h) of every sample."""
+def activate_samples(variant, t, first, rows, size, lengths, states, squashed):
+    """φ(h) of every sample that has not ended; for the others, zeros."""
     for b in range(rows):
         value = line(squashed, t, b, size)
+        if t >= lengths[first + b]:
+            clear(value)
+            continue
         copy(line(states, t, b, size), value)
         activate(variant, value)
 
@@ -127,7 +130,7 @@ def activate_samples_backward(variant, t, rows, size, squashed, carry):
 
 @kernel
 def forward(
-    variant, stages, inputs, weights, bias, h, memory, gates, origin, final, lengths,
+    variant, stages, inputs, weights, bias, h, memory, every, gates, origin, final, lengths,
     first, last, start, stop, block, workspace,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], h.shape[2], last - first
@@ -145,20 +148,33 @@ def forward(
             for t in range(begin, end):
                 before, now = from_step(states, t), from_step(states, t + 1)
                 if variant >= BEFORE_PRODUCT:
-                    activate_samples(variant, t, rows, size, states, squashed)
+                    activate_samples(variant, t, first, rows, size, lengths, states, squashed)
                     before = from_step(squashed, t)
                 multiply_step(rows, before, weight_hh, size, now, now, size)
                 step_samples(variant, t, first, rows, size, lengths, states, ends)
 
 
 @kernel
+def recall(
+    variant, inputs, weights, bias, h, memory, gates, since, lengths,
+    first, last, start, stop, block, workspace,
+):  # fmt: skip
+    size, rows = h.shape[2], last - first
+    states, squashed = rows_of(h, first), from_step(rows_of(memory, first), -since)
+    for t in range(start, stop):
+        activate_samples(variant, t, first, rows, size, lengths, states, squashed)
+
+
+@kernel
 def backward(
-    variant, stages, inputs, previous, weights, h, memory, gates, grad_gates, origin, grad_output, grad_final,
-    lengths, first, last, start, stop, block, keep,
+    variant, stages, inputs, previous, weights, h, memory, gates, since, grad_gates, origin,
+    grad_output, grad_final, lengths, first, last, start, stop, block, keep,
     grad_inputs, grad_initial, grad_weight_ih, grad_weight_hh, grad_bias, workspace, zeros,
 ):  # fmt: skip
     width, size, rows = inputs.shape[2], previous.shape[2], last - first
     x, before, states = rows_of(inputs, first), rows_of(previous, first), rows_of(h, first)
+    if variant >= BEFORE_PRODUCT:
+        before = from_step(rows_of(memory, first), -since)
     given, ends, nothing = rows_of(grad_output, first), rows_of(grad_final, first), one_row(zeros)
     grad_x, carry = rows_of(grad_inputs, first), rows_of(grad_initial, first)
     kept = grad_gates.size > 0

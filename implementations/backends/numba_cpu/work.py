@@ -12,14 +12,11 @@ from functools import cached_property, partial
 import numpy as np
 
 from implementations.backends.numba_cpu.kernels import Kernels
-from implementations.backends.numba_cpu.passes import WINDOW, Span
-from implementations.backends.numba_cpu.products import COLLECT
+from implementations.backends.numba_cpu.passes import WINDOW, Span, block_of
+from implementations.backends.numba_cpu.products import COLLECT, RECALL, STEP
+from implementations.backends.numba_cpu.recall import STAGED_ROOMS, Recalled
 from implementations.backends.numba_cpu.threads import scratch
 from implementations.contract import Array
-
-BLOCK_ROWS = 128
-"""Rows (steps × samples) of a block: enough for products at full speed, few enough to stay in cache."""
-
 
 Sums = tuple[Array, Array, Array]
 """The gradients of weight_ih and weight_hh, and of the biases as a kernel counts them."""
@@ -43,27 +40,28 @@ class Packed:
         return self._module.pack_backward(self._parameters)
 
 
-def _block(samples: Span, steps: Span) -> int:
-    """Steps of a block."""
-    return min(steps[1] - steps[0], max(1, BLOCK_ROWS // (samples[1] - samples[0])))
-
-
 class _Ring:
     """Room for the columns of two windows, where a thread prepares one while another uses the other."""
 
-    def __init__(self, wanted: bool, batch_size: int, columns: int, dtype: np.dtype) -> None:
-        steps = WINDOW if wanted else 0
+    def __init__(self, window: int, wanted: bool, batch_size: int, columns: int, dtype: np.dtype) -> None:
+        self._window = window
+        steps = window if wanted else 0
         size = 2 * steps * batch_size * columns
         self._rooms = scratch("ring", size, dtype)[:size].reshape(2, steps, batch_size, columns)
 
     def at(self, step: int) -> tuple[Array, int]:
         """The room for this step, and the step that its first line is for."""
-        window = step // WINDOW
-        return self._rooms[window % 2], window * WINDOW
+        window = step // self._window
+        return self._rooms[window % 2], window * self._window
 
 
 class ForwardWork:
-    """Output (in `h`, from its second step on), final state and, in training, what a backward needs."""
+    """Output (in `h`, from its second step on), final state and, in training, what a backward needs.
+
+    Args:
+        segment: keep nothing beyond h and, every so many steps, an LSTM's c: the rest is to be recalled.
+            None: keep all of it.
+    """
 
     def __init__(
         self,
@@ -74,6 +72,7 @@ class ForwardWork:
         lengths: Array | None,
         *,
         training: bool,
+        segment: int | None,
         staged: bool,
     ) -> None:
         seq_len, batch_size, _ = inputs.shape
@@ -81,31 +80,41 @@ class ForwardWork:
         self._kernels, self._dtype, self._size, self._inputs = kernels, dtype, size, inputs
         self._weights, self._bias = packed.forward
         self.bias_size = self._bias.size
+        self.segment = segment
+        whole = seq_len if training and segment is None else 0
+        self.every = 1 if whole else segment if training and segment else seq_len
+        places = -(-seq_len // self.every) if kernels.memory == "state" else whole
         columns = kernels.module.GATES * size
         self.h = np.empty((seq_len + 1, batch_size, size), dtype)
-        self.memory = np.empty((kernels.memory_steps(seq_len) if training else 0, batch_size, size), dtype)
-        self.gates = np.empty((seq_len if training else 0, batch_size, columns), dtype)
-        self._ring = _Ring(staged and not training, batch_size, columns, dtype)
+        self.memory = np.empty((kernels.memory_steps(places), batch_size, size), dtype)
+        self.gates = np.empty((whole, batch_size, columns), dtype)
+        self._ring = _Ring(WINDOW, staged and not whole, batch_size, columns, dtype)
         self.lengths = np.full(batch_size, seq_len) if lengths is None else lengths
         self.final = np.empty((kernels.states, batch_size, size), dtype)
         self.h[0] = 0 if initial is None else initial[0]
         if kernels.states == 2:
-            start = self.memory[0] if training else self.final[1]
-            start[...] = 0 if initial is None else initial[1]
+            self.memory[0] = 0 if initial is None else initial[1]
+
+    def at(self, step: int) -> tuple[Array, Array, int]:
+        """Kept `memory` and `gates`, and the step they begin with."""
+        return self.memory, self.gates, 0
 
     def __call__(self, worker: int, stages: int, samples: Span, steps: Span) -> None:
-        block = _block(samples, steps)
+        block = block_of(samples, steps)
         room = (block * self._kernels.module.GATES + 1) * (samples[1] - samples[0]) * self._size
         gates, origin = (self.gates, 0) if self.gates.size else self._ring.at(steps[0])
         self._kernels.module.forward(
             self._kernels.variant, stages, self._inputs, self._weights, self._bias,
-            self.h, self.memory, gates, origin, self.final, self.lengths,
+            self.h, self.memory, self.every, gates, origin, self.final, self.lengths,
             *samples, *steps, block, scratch("forward", room, self._dtype),
         )  # fmt: skip
 
 
 class BackwardWork:
-    """All gradients; each worker sums those of the parameters on its own, and `total` adds them up."""
+    """All gradients; each worker sums those of the parameters on its own, and `total` adds them up.
+
+    `window` is the number of steps to be called for at once.
+    """
 
     def __init__(
         self,
@@ -119,16 +128,21 @@ class BackwardWork:
         *,
         staged: bool,
     ) -> None:
-        batch_size = inputs.shape[1]
+        seq_len, batch_size, _ = inputs.shape
         dtype, size = inputs.dtype, packed.size
         self._kernels, self._dtype, self._packed, self._kept = kernels, dtype, packed, kept
         self._inputs, self._previous = inputs, previous
+        self.window = kept.segment or (WINDOW if staged else seq_len)
+        self._recalled: Recalled | None = None
+        if kept.segment is not None:
+            rooms = STAGED_ROOMS if staged else 1
+            self._recalled = Recalled(kernels, packed, kept, inputs, rooms=rooms)
         self._given = np.empty((0, 0, 0), dtype) if grad_output is None else grad_output
         self._final = np.zeros((kernels.states, batch_size, size), dtype)
         if grad_final is not None:
             for index, array in enumerate(grad_final):
                 self._final[index] = array
-        self._ring = _Ring(staged, batch_size, kernels.module.GRADS * size, dtype)
+        self._ring = _Ring(self.window, staged, batch_size, kernels.module.GRADS * size, dtype)
         self._zeros = np.zeros(max(packed.width, size), dtype)
         self._sums: dict[int, Sums] = {}
         nothing = np.empty((0, 0), dtype)
@@ -138,14 +152,19 @@ class BackwardWork:
         self.initial = np.empty((kernels.states, batch_size, size), dtype)
 
     def __call__(self, worker: int, stages: int, samples: Span, steps: Span) -> None:
-        module, kept, block = self._kernels.module, self._kept, _block(samples, steps)
+        if self._recalled is not None and stages & RECALL:
+            self._recalled(samples, steps)
+        if not stages & (STEP | COLLECT):
+            return
+        module, kept, block = self._kernels.module, self._kept, block_of(samples, steps)
+        memory, gates, since = (self._recalled or kept).at(steps[0])
         room = (block * module.GRADS + 1) * (samples[1] - samples[0]) * self._packed.size
         grad_gates, origin = self._ring.at(steps[0])
         keep = int(worker in self._sums)
         sums = self._sums_of(worker) if stages & COLLECT else self._no_sums
         module.backward(
             self._kernels.variant, stages, self._inputs, self._previous, self._packed.backward,
-            kept.h, kept.memory, kept.gates, grad_gates, origin, self._given, self._final,
+            kept.h, memory, gates, since, grad_gates, origin, self._given, self._final,
             kept.lengths, *samples, *steps, block, keep,
             self.inputs, self.initial, *sums, scratch("backward", room, self._dtype), self._zeros,
         )  # fmt: skip
