@@ -326,6 +326,8 @@ class Backend(ABC):
 
     name: ClassVar[str]
     device: ClassVar[str] = "cpu"
+    compiles: ClassVar[bool] = False
+    """Whether new shapes or cells cost this backend seconds of compilation, in every process anew."""
 
     @abstractmethod
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> Layer:

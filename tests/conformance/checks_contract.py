@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from implementations import CELLS, Backend, Parameters
+from implementations import CELLS, Backend, Parameters, UnsupportedCase
 from tests.conformance.scene import (
     assert_agree,
     assert_raises,
@@ -133,11 +133,13 @@ def check_update_with_gradients(backend: Backend, cell: str, dtype: str) -> None
 
 
 def check_supported_is_said_and_done(backend: Backend, cell: str, dtype: str) -> None:
-    for training in (False, True):
-        reason = backend.why_unsupported(
-            cell, dtype, training=training, seq_len=6, batch_size=3, input_size=3, hidden_size=5
-        )
-        assert reason is None
+    sizes = {"seq_len": 6, "batch_size": 3, "input_size": 3, "hidden_size": 5}
+    assert backend.why_unsupported(cell, dtype, **sizes) is None
+    reason = backend.why_unsupported(cell, dtype, training=True, **sizes)
+    if reason is not None:
+        scene = draw(cell, dtype)
+        layer = bind(backend, scene, dtype)
+        assert_raises(UnsupportedCase, lambda: forward(layer, scene, training=True), reason)
 
 
 def check_thread_count(backend: Backend, cell: str, dtype: str) -> None:

@@ -19,7 +19,7 @@ from tests.conformance.scene import (
 )
 
 
-def outcome(backend: Backend, scene: Scene, dtype: str, *, training: bool = True) -> Results:
+def outcome(backend: Backend, scene: Scene, dtype: str, *, training: bool | None = None) -> Results:
     layer = bind(backend, scene, dtype)
     return forward_results(layer, forward(layer, scene, training=training))
 

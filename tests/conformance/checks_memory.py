@@ -81,7 +81,7 @@ def check_tape_of_another_layer_is_refused(backend: Backend, cell: str, dtype: s
 def check_refused_backward_costs_no_tape(backend: Backend, cell: str, dtype: str) -> None:
     scene = draw(cell, dtype)
     layer = bind(backend, scene, dtype)
-    tape = forward(layer, scene).tape
+    tape = forward(layer, scene, training=True).tape
     wrong = scene.but(grad_output=scene.grad_output[:-1])
     assert_raises(ValueError, lambda: backward(layer, tape, wrong), "grad_output")
     backward(layer, tape, scene)

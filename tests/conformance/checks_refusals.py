@@ -42,7 +42,7 @@ def check_misfit_lengths_are_refused(backend: Backend, cell: str, dtype: str) ->
 def check_misfit_gradients_are_refused(backend: Backend, cell: str, dtype: str) -> None:
     scene = draw(cell, dtype)
     layer = bind(backend, scene, dtype)
-    tape = forward(layer, scene).tape
+    tape = forward(layer, scene, training=True).tape
     for grad_output in (scene.grad_output[1:], scene.grad_output[:, :2], scene.grad_output[..., :4]):
         wrong = scene.but(grad_output=grad_output)
         assert_raises(ValueError, lambda wrong=wrong: backward(layer, tape, wrong), "grad_output")

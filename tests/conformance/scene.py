@@ -99,8 +99,11 @@ def native(backend: Backend, value: Array | States | None, dtype: str) -> Any:
     return backend.to_native(value, dtype)
 
 
-def forward(layer: Layer, scene: Scene, *, training: bool = True) -> Forward:
+def forward(layer: Layer, scene: Scene, *, training: bool | None = None) -> Forward:
+    """A forward; where `training` is left open, that of a training pass if the backend has one."""
     backend, dtype = layer.backend, layer.dtype
+    if training is None:
+        training = backend.why_unsupported(scene.cell, dtype, training=True) is None
     return layer.forward(
         native(backend, scene.inputs, dtype),
         native(backend, scene.initial_state, dtype),

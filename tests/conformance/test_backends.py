@@ -1,7 +1,8 @@
 """Every check on every registered backend, cell and dtype: nothing here is listed by hand.
 
 A backend whose library or device is absent skips with its reason, or fails under `--require-backend`;
-a cell that a backend does not have skips with the backend's reason.
+a cell that a backend does not have skips with the backend's reason, and so does a check that trains where
+the backend cannot.  A backend that compiles at every shape is checked on a sample, unless it is required.
 """
 
 from __future__ import annotations
@@ -20,6 +21,15 @@ from tests.conformance.scene import bind, draw
 
 Check = Callable[[Backend, str, str], None]
 DTYPES = ("float64", "float32")
+SAMPLE = ("lstm", "float32")
+SAMPLE_CHECKS = (
+    "check_output",
+    "check_lengths",
+    "check_every_parameter_has_its_gradient",
+    "check_tape_serves_once",
+    "check_update_equals_a_fresh_bind",
+)
+"""What a backend that compiles for minutes is held to where nobody requires it."""
 CHECKS: dict[str, Check] = {
     name: function
     for module in pkgutil.iter_modules(conformance.__path__)
@@ -47,6 +57,16 @@ def concerns(check: Check, cell: str, dtype: str) -> bool:
     return (not dtypes or dtype in dtypes) and (not cells or cell in cells)
 
 
+def sampled(name: str, config: pytest.Config) -> bool:
+    """Whether a backend is checked on a sample alone: compilation would take minutes."""
+    found = loaded(name)
+    return not isinstance(found, str) and found.compiles and name not in required(config)
+
+
+def required(config: pytest.Config) -> list[str]:
+    return list(config.getoption("--require-backend"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "check" not in metafunc.fixturenames and "refused" not in metafunc.fixturenames:
         return
@@ -62,12 +82,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for case in supported
         for check in CHECKS
         if concerns(CHECKS[check], *case[1:])
+        and (not sampled(case[0], metafunc.config) or (check in SAMPLE_CHECKS and case[1:] == SAMPLE))
     ]
     metafunc.parametrize(("check", "backend", "cell", "dtype"), wanted)
 
 
 def test_backend(check: Check, backend: str, cell: str, dtype: str) -> None:
-    check(loaded(backend), cell, dtype)
+    found = loaded(backend)
+    try:
+        check(found, cell, dtype)
+    except UnsupportedCase as refusal:
+        # a backend that trains may refuse nothing that it has said it supports
+        if found.why_unsupported(cell, dtype, training=True) is None:
+            raise
+        pytest.skip(str(refusal))
 
 
 def test_refused_cell(refused: tuple[str, str, str]) -> None:
@@ -88,12 +116,18 @@ def test_available(name: str, pytestconfig: pytest.Config) -> None:
     found = loaded(name)
     if isinstance(found, str):
         assert found.startswith(f"{name}: ")
-        if name in pytestconfig.getoption("--require-backend"):
+        if name in required(pytestconfig):
             pytest.fail(f"required, and unavailable: {found}")
         pytest.skip(found)
     assert found.name == name
 
 
+@pytest.mark.parametrize("name", BACKENDS)
+def test_checked_in_full(name: str, pytestconfig: pytest.Config) -> None:
+    if sampled(name, pytestconfig):
+        pytest.skip(f"compiles for minutes: a sample was checked; --require-backend {name} checks it in full")
+
+
 def test_required_backends_exist(pytestconfig: pytest.Config) -> None:
-    for name in pytestconfig.getoption("--require-backend"):
+    for name in required(pytestconfig):
         assert name in BACKENDS, BACKENDS.miss(name)

@@ -1,0 +1,17 @@
+"""Backend `jax`: every cell as one jitted `jax.lax.scan`, on the CPU.
+
+This module names it; JAX itself is imported only when it is loaded.
+"""
+
+from __future__ import annotations
+
+from implementations.contract import Backend
+from implementations.registry import BACKENDS
+
+
+@BACKENDS.register("jax")
+def load() -> Backend:
+    """Jitted jax.lax.scan on the CPU, its backward by jax.vjp."""
+    from implementations.backends.jax_scan.backend import JaxBackend
+
+    return JaxBackend()

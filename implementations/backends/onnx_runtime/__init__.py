@@ -1,0 +1,17 @@
+"""Backend `onnxruntime`: ONNX's RNN, LSTM and GRU operators, inference only, on the CPU.
+
+This module names it; ONNX Runtime itself is imported only when it is loaded.
+"""
+
+from __future__ import annotations
+
+from implementations.contract import Backend
+from implementations.registry import BACKENDS
+
+
+@BACKENDS.register("onnxruntime")
+def load() -> Backend:
+    """ONNX Runtime's recurrent operators on the CPU: inference only."""
+    from implementations.backends.onnx_runtime.backend import OnnxBackend
+
+    return OnnxBackend()
