@@ -114,6 +114,16 @@ def analyze(
     raise typer.Exit(1 if found.failed else 0)
 
 
+@app.command()
+def validate(
+    backend: Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")] = None,
+) -> None:
+    """Hold the gradient engine and every backend against known results; 1 when a row fails."""
+    from harness.validation.table import run_validation
+
+    raise typer.Exit(run_validation(backend or []))
+
+
 @app.command("list")
 def list_command(
     kind: Annotated[
