@@ -5,13 +5,15 @@ This module names it; JAX itself is imported only when it is loaded.
 
 from __future__ import annotations
 
-from implementations.contract import Backend
+from implementations.contract import Backend, BackendUnavailable
 from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("jax")
 def load() -> Backend:
     """Jitted jax.lax.scan on the CPU, its backward by jax.vjp."""
-    from implementations.backends.jax_scan.backend import JaxBackend
-
+    try:
+        from implementations.backends.jax_scan.backend import JaxBackend
+    except ImportError as error:
+        raise BackendUnavailable(f"jax: {error}; `pip install .[peers]` brings it") from error
     return JaxBackend()

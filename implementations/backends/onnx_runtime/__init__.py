@@ -5,13 +5,15 @@ This module names it; ONNX Runtime itself is imported only when it is loaded.
 
 from __future__ import annotations
 
-from implementations.contract import Backend
+from implementations.contract import Backend, BackendUnavailable
 from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("onnxruntime")
 def load() -> Backend:
     """ONNX Runtime's recurrent operators on the CPU: inference only."""
-    from implementations.backends.onnx_runtime.backend import OnnxBackend
-
+    try:
+        from implementations.backends.onnx_runtime.backend import OnnxBackend
+    except ImportError as error:
+        raise BackendUnavailable(f"onnxruntime: {error}; `pip install .[peers]` brings it") from error
     return OnnxBackend()
