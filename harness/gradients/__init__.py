@@ -6,12 +6,13 @@ overflows.  Importing this loads NumPy alone.
 
 from harness.gradients.adjoint import Adjoint, adjoint_decay
 from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
+from harness.gradients.bylag import GradientByLag, gradient_by_lag
 from harness.gradients.decay import Decay, jacobian_decay
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
 from harness.gradients.measured import measured_jacobian
 from harness.gradients.random_matrices import log10_random_product_norm, random_product_exponents
-from harness.gradients.spectrum import singular_spectrum
+from harness.gradients.spectrum import log10_condition_number, log_volume, singular_spectrum
 from harness.gradients.theory import (
     has_norm_bound,
     log10_forget_gate_decay,
@@ -24,18 +25,22 @@ __all__ = [
     "Adjoint",
     "Decay",
     "ForwardDiverged",
+    "GradientByLag",
     "Lyapunov",
     "MeanField",
     "adjoint_decay",
     "edge_of_chaos_gain",
     "entropy_rate",
+    "gradient_by_lag",
     "has_norm_bound",
     "jacobian_decay",
     "kaplan_yorke_dimension",
+    "log10_condition_number",
     "log10_forget_gate_decay",
     "log10_norm_bound",
     "log10_product_bound",
     "log10_random_product_norm",
+    "log_volume",
     "lyapunov_spectrum",
     "measured_jacobian",
     "random_product_exponents",

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor
+from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
+from harness.gradients.factors import Factors
 from harness.gradients.threads import threads_for
-from harness.gradients.trajectory import Array, run_forward
+from harness.gradients.trajectory import Array, Trajectory, run_forward
 from implementations.contract import Parameters
 
 BLOCKS = 20
 """Into how many blocks of time the average is cut, to have its error."""
+RUNNING_POINTS = 200
+"""At most so many points of the running average are kept."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,25 @@ class Lyapunov:
         not deceive it, those between blocks may); 0 where the exponent is −inf.
     converged: the first and the second half agree within 4 of their joint standard errors and 1e-6, in
         every exponent, and there were at least 5 steps per block.  False means: run longer.
+    running_steps: (N,), at most 200 numbers of averaged steps, the last one all of them.
+    running: (N, S), the exponents after so many steps, in the order of `exponents`.
     """
 
     exponents: Array
     standard_error: Array
     converged: bool
+    running_steps: NDArray[np.int64]
+    running: Array
+
+    @property
+    def kaplan_yorke_dimension(self) -> float:
+        """Of the set that the states settle on; see `harness.gradients.attractor`."""
+        return kaplan_yorke_dimension(self.exponents)
+
+    @property
+    def entropy_rate(self) -> float:
+        """The sum of the positive exponents, nats per step."""
+        return entropy_rate(self.exponents)
 
 
 def lyapunov_spectrum(
@@ -52,7 +71,7 @@ def lyapunov_spectrum(
         initial_state: tuple of (B, H); zeros where None.
         warmup: steps that are run and not averaged, in 0…T−1.
         seed: of the orthogonal matrix that Q starts from.
-        dtype, device: see `run_forward`.
+        dtype, device: see `run_forward`; also on devices.
 
     Source: Benettin, Galgani, Giorgilli & Strelcyn 1980, "Lyapunov characteristic exponents for smooth
     dynamical systems"; for recurrent networks, Vogt et al. 2022, "On Lyapunov exponents for RNNs".
@@ -65,18 +84,32 @@ def lyapunov_spectrum(
     if not 0 <= warmup < max(seq_len, 1):
         raise ValueError(f"warmup must be in 0…{seq_len - 1}, so that a step is left, got {warmup}")
     trajectory = run_forward(
-        cell, parameters, inputs, initial_state=initial_state, dtype=dtype, device=device
+        cell,
+        parameters,
+        inputs,
+        initial_state=initial_state,
+        dtype=dtype,
+        device=device,
+        on_devices=True,
     )
-    size = trajectory.state_size
+    with threads_for(trajectory.state_size):
+        return _summary(_stretching(trajectory, warmup, seed))
+
+
+def _stretching(trajectory: Trajectory, warmup: int, seed: int) -> Array:
+    """log|diag R| of every step after the warm-up, (steps, B, S)."""
+    size, xp = trajectory.state_size, trajectory.space.xp
     start = np.random.default_rng(seed).standard_normal((trajectory.batch_size, size, size))
-    q = np.linalg.qr(start)[0].astype(trajectory.dtype)
-    logs = np.empty((seq_len - warmup, trajectory.batch_size, size))
-    with threads_for(size), np.errstate(divide="ignore"):
-        for t in range(1, seq_len + 1):
-            q, r = np.linalg.qr(trajectory.jacobian(t) @ q)
+    q = trajectory.space.put(np.linalg.qr(start)[0])
+    factors = Factors(trajectory, ascending=True)
+    logs = np.empty((trajectory.seq_len - warmup, trajectory.batch_size, size))
+    with np.errstate(divide="ignore"):
+        for t in range(1, trajectory.seq_len + 1):
+            q, r = xp.linalg.qr(factors.step.dense(*factors.at(t)) @ q)
             if t > warmup:
-                logs[t - warmup - 1] = np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1)))
-    return _summary(logs)
+                stretched = trajectory.space.get(r.diagonal(0, -2, -1))
+                logs[t - warmup - 1] = np.log(np.abs(stretched))
+    return logs
 
 
 def _summary(logs: Array) -> Lyapunov:
@@ -92,7 +125,9 @@ def _summary(logs: Array) -> Lyapunov:
         gap = np.abs(halves[0].mean(axis=(0, 1)) - halves[1].mean(axis=(0, 1)))
         allowed = 4.0 * np.hypot(_standard_error(halves[0]), _standard_error(halves[1])) + 1e-6
         converged = bool((gap <= allowed).all())
-    return Lyapunov(exponents, error, converged)
+    steps = np.unique(np.linspace(1, len(logs), min(RUNNING_POINTS, len(logs))).astype(np.int64))
+    running = np.cumsum(logs.mean(axis=1), axis=0)[steps - 1] / steps[:, None]
+    return Lyapunov(exponents, error, converged, steps, running)
 
 
 def _standard_error(logs: Array) -> Array:

@@ -98,7 +98,11 @@ def as_int64(array: Any) -> Any:
 
 def cast_like(array: Any, like: Any) -> Any:
     """`array` in the dtype of `like`."""
-    return array.astype(like.dtype, copy=False) if isinstance(array, np.ndarray) else array.to(like.dtype)
+    return (
+        array.to(like.dtype)
+        if not isinstance(array, np.ndarray | np.generic)
+        else array.astype(like.dtype, copy=False)
+    )
 
 
 def integer_zeros(shape: tuple[int, ...], like: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from harness.gradients.namespace import as_float64, as_int64, cast_like, integer_zeros, namespace_of
 
@@ -106,7 +106,7 @@ def power_of_two(exponent: NDArray[np.int64], like: Any) -> Array:
     return cast_like(value, like)
 
 
-def log10_of(value: Array, exponent: NDArray[np.int64]) -> Array:
+def log10_of(value: ArrayLike, exponent: NDArray[np.int64] | int) -> Array:
     """log10(value·2^exponent) in float64, NumPy; −inf for an exact zero."""
     value = np.asarray(value, np.float64)
     with np.errstate(divide="ignore"):

@@ -68,6 +68,25 @@ def singular_spectrum(
     return found
 
 
+def log10_condition_number(spectrum: Array) -> Array:
+    """log10 of the largest over the smallest singular value; +inf where some are zero, NaN where all are.
+
+    Args:
+        spectrum: (…, S), log10 singular values, descending.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(spectrum[..., 0] - spectrum[..., -1])
+
+
+def log_volume(spectrum: Array) -> Array:
+    """ln|det ∂s_t/∂s_k| in nats: how a volume of states has grown; −inf where a direction is lost.
+
+    Args:
+        spectrum: (…, S), log10 singular values.
+    """
+    return np.asarray(spectrum.sum(axis=-1) * np.log(10.0))
+
+
 def _spectrum(sample: Trajectory, steps: range, size: int) -> Array:
     """log10 of the singular values that structure does not force to be zero, descending."""
 

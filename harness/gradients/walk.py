@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.gradients.factors import Factors
 from harness.gradients.namespace import Space, as_int64, integer_zeros
-from harness.gradients.onestep import OneStep, one_step
 from harness.gradients.products import RowProduct
 from harness.gradients.scaled import ZERO_EXPONENT, Scaled, power_of_two
 from harness.gradients.trajectory import Trajectory
@@ -28,30 +28,6 @@ _SAFE = {"float64": 400, "float32": 45}
 """Row norms stay within 2^±this: their squares, and what one product adds up, are inside the range."""
 _CALM = {"float64": 120, "float32": 15}
 """Row norms beyond 2^±this are brought back to 1."""
-
-
-class Factors:
-    """The factors of one step, for steps that are asked for from the newest to the oldest."""
-
-    def __init__(self, trajectory: Trajectory) -> None:
-        self._trajectory = trajectory
-        self.step: OneStep = one_step(trajectory.cell, trajectory.parameters, trajectory.space)
-        matrix = trajectory.batch_size * trajectory.hidden_size**2 * 8
-        vectors = trajectory.batch_size * trajectory.parameters.weight_hh.shape[0] * 8 * 8
-        each = self.step.matrices_per_step * matrix + vectors
-        self._chunk = max(1, min(256, trajectory.space.chunk_bytes // each))
-        self._first, self._stop = 0, 0
-        self._kept: tuple[Native, ...] = ()
-
-    def at(self, t: int) -> tuple[tuple[Native, ...], int]:
-        """The factors of a chunk of steps, and the place of J_t in it."""
-        if not self._first <= t < self._stop:
-            self._first, self._stop = max(1, t - self._chunk + 1), t + 1
-            past = slice(self._first - 1, t)
-            self._kept = self.step.factors(
-                self._trajectory.inputs[past], tuple(state[past] for state in self._trajectory.states)
-            )
-        return self._kept, t - self._first
 
 
 @dataclass

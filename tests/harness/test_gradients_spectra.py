@@ -8,7 +8,13 @@ import mpmath
 import numpy as np
 import pytest
 
-from harness.gradients import jacobian_decay, lyapunov_spectrum, singular_spectrum
+from harness.gradients import (
+    jacobian_decay,
+    log10_condition_number,
+    log_volume,
+    lyapunov_spectrum,
+    singular_spectrum,
+)
 from harness.gradients.jacobi import log10_singular_values
 from harness.gradients.scaled import Scaled
 from harness.gradients.trajectory import run_forward
@@ -169,6 +175,41 @@ def test_a_dying_direction_is_minus_infinity() -> None:
     assert found.exponents[0] == pytest.approx(np.log(0.5))
     assert found.exponents[1] == -np.inf
     assert found.standard_error[1] == 0.0
+
+
+def test_condition_and_volume_of_a_normal_matrix() -> None:
+    weight = linear(np.diag([2.0, 0.5, 0.25]))
+    spectrum = singular_spectrum("rnn_linear", weight, np.zeros((40, 2, 1)), lag=40)
+    np.testing.assert_allclose(log10_condition_number(spectrum), 40 * np.log10(8.0), rtol=1e-12)
+    np.testing.assert_allclose(log_volume(spectrum), 40 * np.log(0.25), rtol=1e-12)
+    lost = singular_spectrum("rnn_linear", linear(np.diag([2.0, 0.0])), np.zeros((3, 1, 1)), lag=2)
+    assert log10_condition_number(lost)[0] == np.inf
+    assert log_volume(lost)[0] == -np.inf
+
+
+def test_the_running_average_ends_at_the_exponents() -> None:
+    parameters, inputs = draw("lstm", 700, hidden_size=3)
+    found = lyapunov_spectrum("lstm", parameters, inputs, warmup=50)
+    assert found.running.shape == (200, 6)
+    assert found.running_steps[[0, -1]].tolist() == [1, 650]
+    np.testing.assert_allclose(found.running[-1], found.exponents, rtol=1e-12)
+    half = lyapunov_spectrum("lstm", parameters, inputs[: 50 + int(found.running_steps[99])], warmup=50)
+    np.testing.assert_allclose(np.sort(found.running[99]), np.sort(half.exponents), rtol=1e-10)
+
+
+def test_dimension_and_entropy_of_a_linear_map() -> None:
+    found = lyapunov_spectrum("rnn_linear", linear(np.diag([1.5, 0.8, 0.1])), np.zeros((300, 1, 1)), warmup=9)
+    assert found.entropy_rate == pytest.approx(np.log(1.5))
+    assert found.kaplan_yorke_dimension == pytest.approx(2 + np.log(1.2) / np.log(10.0))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_exponents_on_a_device_are_those_on_the_processor(cell: str) -> None:
+    parameters, inputs = draw(cell, 90)
+    here, there = (
+        lyapunov_spectrum(cell, parameters, inputs, warmup=10, device=device) for device in ("cpu", "torch")
+    )
+    np.testing.assert_allclose(there.exponents, here.exponents, atol=1e-8)
 
 
 @pytest.mark.parametrize(
