@@ -256,7 +256,7 @@ class Layer(ABC):
       reference has them;
     * nothing given is changed in place, nothing returned is ever overwritten;
     * a tape stays valid however many forwards follow, and serves one backward (a second raises TapeUsed);
-      it may refer to the arrays given, which are to stay as they are until then;
+      it may refer to the arrays given and returned, which are to stay as they are until then;
     * arrays of the other float dtype are converted to the layer's own.
     """
 
