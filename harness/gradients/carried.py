@@ -145,6 +145,8 @@ class Carried:
         kept, xp = self._kept(rows), self._space.xp
         norms, _ = self._squared_norms(rows)
         allowed = xp.sqrt(functools.reduce(xp.minimum, norms)) * _LEAVE_OUT[self._space.dtype]
+        if not bool((allowed > 0.0).all()):  # beside exact zeros every row counts
+            return rows, MOST_PATIENCE
         top = xp.amax(rows.exponent, -1)[:, None]
         weight = power_of_two(rows.exponent - top, rows.columns[0])[..., None]
         everything = xp.concatenate([c * weight for c in rows.columns], -1)

@@ -72,6 +72,13 @@ def test_where_the_theory_does_not_apply_there_is_none(cell: str, start: str) ->
     assert set(facts.values()) == {None}
 
 
+def test_closed_units_make_exact_zeros() -> None:
+    """Diagonal weights: a ReLU that closes once stops its unit's gradient for good."""
+    axes = {**LARGE, "hidden_size": [64], "batch_size": 2}
+    found = measured("gain_map", cell=["rnn_relu"], initialization=["identity"], gain=[0.5], **axes)
+    assert set(found.columns["log10_spectral_norm"]) == {-np.inf}
+
+
 def test_a_divergence_is_unsupported_with_its_step() -> None:
     found = measure("gain_map", cell=["rnn_linear"], gain=[1e40], initialization=["orthogonal"], **SMALL)
     assert isinstance(found, Unsupported)
