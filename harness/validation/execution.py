@@ -36,12 +36,13 @@ def validate(backends: Iterable[str] = ()) -> Iterator[Row | Skipped]:
     """Every row, as it is computed.  An exception inside a check is a failed row.
 
     Args:
-        backends: names; all where none is given.
+        backends: names; where none is given, all but those that compile at every shape, which takes minutes.
 
     Raises:
         UnknownName: (a KeyError) no such backend.
     """
-    names = chosen_backends(backends)
+    named = list(backends)
+    names = chosen_backends(named)
     for check in _in_order(of_backends=False):
         yield from rows_of(check, "engine")
     for name in names:
@@ -49,6 +50,9 @@ def validate(backends: Iterable[str] = ()) -> Iterator[Row | Skipped]:
             backend = load_backend(name)
         except BackendUnavailable as reason:
             yield Skipped(name, str(reason).removeprefix(f"{name}: "))
+            continue
+        if backend.compiles and not named:
+            yield Skipped(name, f"compiles at every shape, for minutes in all; --backend {name} checks it")
             continue
         for dtype in DTYPES:
             if not _whole_dtype_missing(backend, dtype):

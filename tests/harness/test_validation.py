@@ -40,11 +40,13 @@ def test_the_engine(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", OF_BACKENDS)
-def test_backends(name: str, backend: str, dtype: str) -> None:
+def test_backends(name: str, backend: str, dtype: str, pytestconfig: pytest.Config) -> None:
     try:
         loaded = load_backend(backend)
     except BackendUnavailable as reason:
         pytest.skip(str(reason))
+    if loaded.compiles and backend not in pytestconfig.getoption("--require-backend"):
+        pytest.skip(f"compiles for minutes; --require-backend {backend} checks it")
     reasons = [loaded.why_unsupported(cell, dtype, training=True) for cell in CELLS]
     if all(reasons):
         pytest.skip(str(reasons[0]))

@@ -16,6 +16,7 @@ from harness.validation import Check, Row, Skipped, execution
 from harness.validation.row import at_most, close
 from harness.validation.table import print_rows
 from implementations.contract import Backend, BackendUnavailable
+from implementations.registry import load_backend
 
 
 def test_close_compares_within_its_tolerance() -> None:
@@ -119,6 +120,19 @@ def test_an_absent_backend_is_skipped_with_its_reason(monkeypatch: pytest.Monkey
     found = list(execution.validate(["numpy"]))
     assert [type(row) for row in found] == [Row, Skipped]
     assert found[1] == Skipped("numpy", "no such device")
+
+
+def test_a_backend_that_compiles_for_minutes_is_checked_where_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = load_backend("numpy")
+    monkeypatch.setattr(type(backend), "compiles", True)
+    monkeypatch.setattr(execution, "CHECKS", one_check(GOOD, of_backends=True))
+    monkeypatch.setattr(execution, "BACKENDS", {"numpy": None})
+    (skipped,) = execution.validate()
+    assert isinstance(skipped, Skipped)
+    assert "--backend numpy checks it" in skipped.reason
+    assert any(isinstance(row, Row) for row in execution.validate(["numpy"]))
 
 
 def test_a_wrong_name_is_wrong_use() -> None:
