@@ -79,6 +79,11 @@ class Plan(BaseModel):
                     read = text if point.get("inputs") == "text" else {}
                     case = Case(name, {**point, **read}, replicate)
                     found.setdefault(case.key, case)
+            here = [case for case in found.values() if case.replicate == replicate]
+            for name, axes in self.axes():
+                for point in STUDIES[name].points_beside(axes, here):
+                    case = Case(name, point, replicate)
+                    found.setdefault(case.key, case)
         return list(found.values())
 
     def select(

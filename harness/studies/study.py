@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -108,6 +108,14 @@ class Study(ABC):
         fixed = {name: value for name, value in values.items() if name not in swept}
         for combination in itertools.product(*swept.values()):
             yield {**dict(zip(swept, combination, strict=True)), **fixed}
+
+    def points_beside(self, axes: StudyAxes, planned: Sequence[Case]) -> Iterator[dict[str, Scalar]]:
+        """Points that follow from what the plan measures in other studies; none, as a rule.
+
+        Args:
+            planned: the cases of one replicate.
+        """
+        return iter(())
 
     def why_not(self, case: Case, context: Context) -> str | None:
         """Why this case is not started here (the backend lacks it, it is too large, it takes too long)."""

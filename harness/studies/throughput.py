@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.case import Case
+from harness.measure.roofline import demands
 from harness.measure.timing import MINIMUM_SAMPLES, time_calls
 from harness.measure.work import Sizes, flop
 from harness.outcome import Measured
@@ -30,6 +31,8 @@ class Throughput(PassStudy):
             },
             {
                 "flop": flop(problem.cell, sizes, training=training),
+                **vars(demands(problem.cell, problem.dtype, sizes, training=training)),
+                "device": context.backend.device,
                 "steps": sizes.seq_len * sizes.batch_size,
                 "num_threads": context.backend.num_threads,
                 "relative_error": prove(problem, prepared, training=training),
