@@ -83,6 +83,8 @@ def _fill(run: Run, folder: Path) -> None:
     for name, question in sorted(SECTIONS.items(), key=lambda item: (item[1].order, item[0])):
         if question.study in run.studies:
             section, answer = _section(run, name, question, folder)
+            if answer is None and question.optional and not section.problems:
+                continue
             sections.append(section)
             if answer is not None and not answer.summary.empty:
                 summaries[name] = answer.summary
@@ -109,7 +111,9 @@ def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Sec
         pictures=pictures,
         table=answer.table if answer else None,
         table_path=f"tables/{file_stem(question.study)}.csv",
-        command=overview.command(run, question.study),
+        command=overview.command(
+            run, question.study, *(name for name in question.beside if name in run.studies)
+        ),
         ending=overview.ending(run, question.study),
         problems=tuple(problems),
     ), answer

@@ -64,18 +64,19 @@ def study_table(run: Run) -> Table:
     return Table(columns, tuple(rows), numeric=frozenset({*STATUSES, "time"}))
 
 
-def command(run: Run, study: str | None = None) -> str:
-    """The command that runs it all again, or one study of it."""
+def command(run: Run, *studies: str) -> str:
+    """The command that runs it all again, or some studies of it."""
     recorded = run.facts.get("command")
     plan = str(_mapping(run.facts.get("plan")).get("name", "quick"))
     text = recorded if isinstance(recorded, str) else f"python run_all.py --plan {shlex.quote(plan)}"
-    if study is None:
+    if not studies:
         return one_line(text)
     try:
         words = shlex.split(text)
     except ValueError:  # an unclosed quotation mark
         words = ["python", "run_all.py", "--plan", plan]
-    return one_line(shlex.join([*_without_study(words), "--study", study]))
+    chosen = [word for study in studies for word in ("--study", study)]
+    return one_line(shlex.join([*_without_study(words), *chosen]))
 
 
 def _without_study(words: list[str]) -> list[str]:

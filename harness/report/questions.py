@@ -39,6 +39,9 @@ class Question:
     order: its place in the report, smallest first.
     explanation: a sentence or two on what was measured and how.
     answer: run -> answer, or None where the study measured nothing.
+    optional: the section is left out where there is no answer, because it asks for more than the study
+        has to hold (three sizes, two backends).
+    beside: further studies that the answer draws on, where the run has them.
     """
 
     heading: str
@@ -46,6 +49,8 @@ class Question:
     order: int
     explanation: str
     answer: Callable[[Run], Answer | None]
+    optional: bool = False
+    beside: tuple[str, ...] = ()
 
 
 SECTIONS: Registry[Question] = Registry("section", "harness.report.sections", "rnn_harness.sections")
@@ -54,12 +59,19 @@ AnswerFunction = Callable[[Run], Answer | None]
 
 
 def question(
-    name: str, *, heading: str, study: str, order: int, explanation: str
+    name: str,
+    *,
+    heading: str,
+    study: str,
+    order: int,
+    explanation: str,
+    optional: bool = False,
+    beside: tuple[str, ...] = (),
 ) -> Callable[[AnswerFunction], AnswerFunction]:
     """Decorator: register a function that answers `heading` under `name`."""
 
     def enter(answer: AnswerFunction) -> AnswerFunction:
-        SECTIONS.register(name)(Question(heading, study, order, explanation, answer))
+        SECTIONS.register(name)(Question(heading, study, order, explanation, answer, optional, beside))
         return answer
 
     return enter

@@ -81,6 +81,11 @@ def times(ratio: float) -> str:
     return f"{significant(ratio, 2)}×"
 
 
+def percent(share: float) -> str:
+    """A share with two digits, three from 100 % on: 0.617 -> "62 %"."""
+    return NOT_AVAILABLE if missing(share) else f"{significant(100 * share, 3 if share >= 0.995 else 2)} %"
+
+
 def duration(seconds: float) -> str:
     """Seconds as "41 s", "3 min 12 s", "2 h 5 min"."""
     if missing(seconds):

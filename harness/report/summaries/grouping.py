@@ -22,6 +22,11 @@ def groups(frame: pd.DataFrame, axes: Sequence[str]) -> Iterator[tuple[Setting, 
         yield dict(zip(axes, values, strict=True)), part
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as mappings from column to value."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def least(frame: pd.DataFrame, column: str) -> dict[str, Any]:
     """The row with the smallest value; NaN is passed over."""
     return _row(frame, int(np.nanargmin(frame[column].to_numpy(float))))

@@ -1,0 +1,138 @@
+"""How close does each backend come to what this machine can do?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.statistics import geometric_mean
+from harness.report.summaries.grouping import groups, least, most, only, records
+from harness.report.summaries.limits import Limits, limits
+from harness.report.tables import Table
+from harness.report.words import (
+    NOT_AVAILABLE,
+    counted,
+    listed,
+    percent,
+    phrase,
+    plain,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+)
+
+
+@question(
+    "limits",
+    heading="How close does each backend come to what this machine can do?",
+    study="limits",
+    order=15,
+    explanation=(
+        "The limit of a case is the time that its matrix products take at the rate of products of the very "
+        "same shapes, by this machine's own library, or that its arrays take at the rate of a copy where "
+        "they do not fit the last-level cache, whichever is longer. Measured in the same run, with the same "
+        "threads. Activations are left out of the limit, and so is what a call costs."
+    ),
+    beside=("throughput",),
+)
+def answer(run: Run) -> Answer | None:
+    summary = limits(run)
+    if summary is None:
+        return None
+    sentences = [*_shares(summary), *_machine(summary)]
+    return Answer(
+        sentence=sentences[0],
+        details=(*sentences[1:], *_bounds(summary), *_beyond(summary)),
+        table=_table(run, summary) if not summary.frame.empty else None,
+        summary=summary.frame if not summary.frame.empty else summary.rates,
+    )
+
+
+def _shares(summary: Limits) -> list[str]:
+    """One sentence per backend, the one that comes closest first."""
+    if summary.frame.empty:
+        return []
+    varying, _ = split_constant(summary.frame, summary.axes)
+    found = []
+    for backend, part in summary.frame.groupby("backend", sort=True):
+        mean = geometric_mean(part["share"])
+        low, high = least(part, "share"), most(part, "share")
+        words = f"{backend} reaches {percent(mean)} of the limit"
+        if len(part) > 1:
+            words += (
+                f" in the geometric mean over {counted(len(part), 'case')}, from {percent(low['share'])} "
+                f"({setting(only(low, varying))}) to {percent(high['share'])} "
+                f"({setting(only(high, varying))})"
+            )
+        found.append((mean, f"{words}."))
+    return [sentence for _, sentence in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _machine(summary: Limits) -> list[str]:
+    """The machine's own rates where nothing is narrow."""
+    sentences = []
+    for device, part in summary.rates.groupby("device", sort=True):
+        words = [
+            f"{significant(row['rate'] / 1e9)} GFLOP/s in a large {row['dtype']} product"
+            for row in records(part[part["kernel"] == "large_product"])
+        ]
+        words += [
+            f"{significant(row['rate'] / 1e9)} GB/s in a copy (read and written)"
+            for row in records(part[part["kernel"] == "copy"])
+        ]
+        if words:
+            sentences.append(f"On the {device} this machine reaches {listed(words)}.")
+    return sentences or [f"{counted(len(summary.rates), 'rate')} of this machine were measured."]
+
+
+def _bounds(summary: Limits) -> list[str]:
+    if summary.frame.empty:
+        return []
+    counts = summary.frame.drop_duplicates(summary.axes)["bound"].value_counts()
+    words = [f"{bound} in {number}" for bound, number in counts.items()]
+    return [f"What bounds a case is {listed(words)} of {int(counts.sum())}."]
+
+
+def _beyond(summary: Limits) -> list[str]:
+    if summary.frame.empty:
+        return []
+    beyond = summary.frame[summary.frame["share"] > 1]
+    if beyond.empty:
+        return []
+    names = listed(sorted(beyond["backend"].unique()))
+    return [
+        f"{counted(len(beyond), 'share')} above 100 % ({names}): there a backend multiplies faster than the "
+        f"library does at this shape, at up to {percent(beyond['share_of_large'].max())} of the large "
+        f"product's rate."
+    ]
+
+
+def _table(run: Run, summary: Limits) -> Table:
+    frame = summary.frame
+    varying, constant = split_constant(frame, summary.axes)
+    present = [name for name in run.backends if (frame["backend"] == name).any()]
+    rows = []
+    for chosen, part in groups(frame, summary.axes):
+        cells = {row["backend"]: _cell(row) for _, row in part.iterrows()}
+        rows.append(
+            (
+                *(plain(chosen[axis]) for axis in varying),
+                significant(part["limit_flop_per_second"].max() / 1e9),
+                listed(sorted(part["bound"].unique())),
+                *(cells.get(name, NOT_AVAILABLE) for name in present),
+            )
+        )
+    caption = phrase(
+        "GFLOP/s reached, and the share of the limit",
+        setting(constant),
+        "bound: what the limit is made of",
+    )
+    numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
+    columns = (*map(symbol, varying), "limit", "bound", *present)
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, "limit", *present}))
+
+
+def _cell(row: pd.Series) -> str:
+    return f"{significant(row['flop_per_second'] / 1e9)} ({percent(row['share'])})"
