@@ -129,6 +129,48 @@ def line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line | Non
     return Line(float(fit.slope), float(fit.intercept), float(fit.stderr) if len(xs) > 2 else np.nan)
 
 
+@dataclass(frozen=True)
+class PowerLaw:
+    """y ∝ x^exponent, with the t-interval of the exponent (NaN where no degree of freedom is left)."""
+
+    exponent: float
+    low: float
+    high: float
+    points: int
+
+
+def power_law(x: ArrayLike, y: ArrayLike, group: ArrayLike) -> PowerLaw | None:
+    """One exponent for several groups of points, each with a factor of its own: log y = a_group + b·log x.
+
+    The interval judges how well a power law describes the points, so each is to be one case (its mean over
+    processes): processes repeat the same bend, they do not straighten it.
+
+    Args:
+        x: (N,) and y: (N,), positive; group: (N,), any labels.
+
+    Returns:
+        None where no group has two different x.
+    """
+    _, members = np.unique(np.asarray(group), return_inverse=True)
+    xs, ys = _centred(_logs(x), members), _centred(_logs(y), members)
+    spread = float(xs @ xs)
+    if spread < 1e-12:
+        return None
+    slope = float(xs @ ys) / spread
+    free = len(xs) - int(members.max()) - 2
+    if free < 1:
+        return PowerLaw(slope, np.nan, np.nan, len(xs))
+    residual = ys - slope * xs
+    error = float(np.sqrt(residual @ residual / free / spread))
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, free)) * error
+    return PowerLaw(slope, slope - half, slope + half, len(xs))
+
+
+def _centred(values: Floats, members: NDArray[np.intp]) -> Floats:
+    """Each value less the mean of its group."""
+    return values - (np.bincount(members, values) / np.bincount(members))[members]
+
+
 def _logs(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=float)
     if array.size == 0 or not (array > 0).all():

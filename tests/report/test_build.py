@@ -36,7 +36,7 @@ def test_all_files_are_there(reported: Path) -> None:
     for study in ("parity", "throughput", "memory", "gradient_decay", "clipping"):
         assert {f"tables/{study}.csv", f"tables/{study}_summary.csv"} <= files
     stems = {name.rsplit(".", 1)[0] for name in files if name.startswith("figures/")}
-    assert len(stems) == 14
+    assert len(stems) == 15
     assert {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png", "csv")} <= files
     assert not [name for name in files if name.startswith(".")]
 
@@ -59,7 +59,7 @@ def test_the_page_says_everything(reported: Path) -> None:
     assert "Fatal Python error: &lt;segfault&gt; &amp; more" in page
     assert "planned, not yet run" in page
     assert "Not shown" not in page
-    assert page.count('<img src="data:image/svg+xml;base64,') == 14
+    assert page.count('<img src="data:image/svg+xml;base64,') == 15
 
 
 def test_the_page_refers_to_nothing_outside(reported: Path) -> None:
@@ -76,7 +76,7 @@ def test_markdown_and_html_say_the_same(reported: Path) -> None:
     for sentence in re.findall(r"^\*\*(.+)\*\*$", markdown, flags=re.MULTILINE):
         assert sentence.replace("&", "&amp;").replace("'", "&#39;") in page
     figures = re.findall(r"\]\((figures/\S+)\)", markdown)
-    assert len(figures) == 14
+    assert len(figures) == 15
     for figure in figures:
         assert (reported / figure).is_file()
 

@@ -33,7 +33,7 @@ def texts(picture: Picture) -> Iterator[str]:
 
 def test_every_figure_that_the_report_promises(pictures: dict[str, Picture]) -> None:
     assert set(pictures) == {
-        *("throughput_inference", "throughput_training", "speedup_inference", "speedup_training"),
+        *("throughput_inference", "throughput_training", "speedup_inference", "speedup_training", "speedups"),
         *("parity_float32", "parity_float64", "memory_inference", "memory_training"),
         *("decay_by_cell", "decay_by_initialization", "decay_by_inputs", "lstm_blocks"),
         *("clipping", "clipping_parameters"),

@@ -12,6 +12,7 @@ from harness.case import Case
 from harness.outcome import Failed, Measured, Unsupported
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS, Answer
+from harness.studies.study import STUDIES
 from tests.report import synthetic
 from tests.report.synthetic import sizes, timed, write_run
 
@@ -33,9 +34,7 @@ def throughput_run(folder: Path, seconds: dict[tuple[str, int], list[float]]) ->
 
 
 def test_every_study_of_the_project_has_a_section() -> None:
-    assert {question.study for question in SECTIONS.values()} == {
-        *("throughput", "parity", "memory", "gradient_decay", "clipping")
-    }
+    assert {question.study for question in SECTIONS.values()} == set(STUDIES)
 
 
 def test_who_is_fastest_and_by_how_much(run: Run) -> None:

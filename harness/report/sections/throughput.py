@@ -150,6 +150,7 @@ def _table(run: Run, summary: Throughput) -> Table:
     rows = []
     for chosen, part in groups(summary.frame, summary.axes):
         seconds = part.set_index("backend")["seconds"]
+        first = part.set_index("backend")["first_call_seconds"]
         ranked = seconds.sort_values()
         best = len(ranked) > 1
         rows.append(
@@ -158,13 +159,16 @@ def _table(run: Run, summary: Throughput) -> Table:
                 *(milliseconds(float(seconds.get(name, float("nan")))) for name in present),
                 str(ranked.index[0]) if best else NOT_AVAILABLE,
                 times(ranked.iloc[1] / ranked.iloc[0]) if best else NOT_AVAILABLE,
+                *(milliseconds(float(first.get(name, float("nan")))) for name in present),
             )
         )
-    columns = (*map(symbol, varying), *present, "fastest", "lead")
+    first_calls = [f"{name}, first call" for name in present]
+    columns = (*map(symbol, varying), *present, "fastest", "lead", *first_calls)
     caption = phrase(
         "Time of one call in ms (median within a process, geometric mean over processes)",
         setting(constant),
         "lead: over the second fastest",
+        "first call: of this case, in a process that may have compiled for earlier ones",
     )
     numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
-    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, *present, "lead"}))
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, *present, "lead", *first_calls}))

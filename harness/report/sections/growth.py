@@ -1,0 +1,99 @@
+"""How does cost grow?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.grouping import groups, least, most, only, records
+from harness.report.summaries.growth import Growth, growth
+from harness.report.tables import Table
+from harness.report.words import (
+    NOT_AVAILABLE,
+    missing,
+    phrase,
+    plain,
+    setting,
+    split_constant,
+    symbol,
+)
+
+
+@question(
+    "growth",
+    heading="How does cost grow?",
+    study="throughput",
+    order=22,
+    explanation=(
+        "Exponents of power laws, fitted on logarithms over at least three sizes: 1 is cost in proportion to "
+        "the size, below 1 a fixed cost is still being spread, 2 is four times the cost at twice the size. "
+        "Intervals are 95 % t-intervals over the points, so a wide one means that no power law fits."
+    ),
+    optional=True,
+    beside=("memory",),
+)
+def answer(run: Run) -> Answer | None:
+    summary = growth(run)
+    if summary is None:
+        return None
+    sentences = _ranges(summary)
+    return Answer(
+        sentence=sentences[0],
+        details=tuple(sentences[1:]),
+        table=_table(run, summary),
+        summary=summary.exponents,
+    )
+
+
+def _ranges(summary: Growth) -> list[str]:
+    """One sentence per quantity and size, time before memory."""
+    frame = summary.exponents
+    varying, _ = split_constant(frame, summary.kinds)
+    sentences = []
+    for chosen, part in groups(frame, ["quantity", "size"]):
+        low, high = least(part, "exponent"), most(part, "exponent")
+        letter = symbol(chosen["size"])
+        sizes = f"{plain(part['smallest'].min())} to {plain(part['largest'].max())}"
+        begin = f"{str(chosen['quantity']).capitalize()} grows with {letter} ({sizes})"
+        if len(part) == 1:
+            sentences.append(
+                f"{begin} with the exponent {_exponent(low)} ({setting(only(low, ['backend']))})."
+            )
+            continue
+        names = ["backend", *varying]
+        sentences.append(
+            f"{begin} with an exponent between {low['exponent']:.2f} ({setting(only(low, names))}) and "
+            f"{high['exponent']:.2f} ({setting(only(high, names))})."
+        )
+    return sentences
+
+
+def _table(run: Run, summary: Growth) -> Table:
+    frame = summary.exponents
+    varying, constant = split_constant(frame, summary.kinds)
+    present = [name for name in run.backends if (frame["backend"] == name).any()]
+    rows = []
+    for chosen, part in groups(frame, ["quantity", "size", *varying]):
+        cells = {row["backend"]: _exponent(row) for row in records(part)}
+        rows.append(
+            (
+                str(chosen["quantity"]),
+                symbol(chosen["size"]),
+                f"{plain(part['smallest'].min())}–{plain(part['largest'].max())}",
+                *(plain(chosen[axis]) for axis in varying),
+                *(cells.get(name, NOT_AVAILABLE) for name in present),
+            )
+        )
+    columns = ("quantity", "in", "sizes", *map(symbol, varying), *present)
+    caption = phrase(
+        "Exponent ± half of its 95 % t-interval", setting(constant), "no ± where no point is to spare"
+    )
+    return Table(columns, tuple(rows), caption + ".", frozenset(present))
+
+
+def _exponent(row: Mapping[str, Any]) -> str:
+    half = (row["high"] - row["low"]) / 2
+    text = f"{row['exponent']:.2f}".replace("-", "−")
+    return text if missing(half) else f"{text} ± {half:.2f}"
