@@ -88,7 +88,7 @@ def _decay(network: Network, candidate: _Candidate, settings: Settings) -> Decay
     seq_len, there = network.inputs.shape[:2]
     states = len(CELLS[candidate.cell].state_names)
     each = product_flop(seq_len, network.parameters.hidden_size, states) * len(candidate.draws)
-    taken = samples_within(PRODUCT_FLOP / 4, each, int(there))
+    taken = samples_within(PRODUCT_FLOP / 8, each, int(there))
     own_state = network.initial_state if candidate.cell == network.cell.name else None
     state = None if own_state is None else tuple(array[:taken] for array in own_state)
     lags = settings.chosen_lags(seq_len)

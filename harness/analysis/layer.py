@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +32,13 @@ from harness.gradients import (
 )
 from harness.gradients.products import block_names
 from harness.gradients.summary import DecaySummary, summarize_decay
+from harness.gradients.threads import threads_for
 
 Array = NDArray[Any]
 
 PROBES = 64
+ONE_THREAD = 512
+"""State size up to which BLAS gets one thread: beside other work, more would only wait for each other."""
 WARMUP_SHARE = 4
 """One step in so many is run before exponents are averaged."""
 
@@ -84,11 +88,13 @@ def examine(network: Network, settings: Settings) -> Findings:
         ("the gates", _gates),
         ("what would change", _changes),
     ]
-    for what, part in parts:
-        try:
-            part(findings, settings)
-        except FloatingPointError as error:
-            findings.failed.append(f"{network.name}: {what} left the numbers: {error}")
+    size = network.parameters.hidden_size * len(network.cell.state_names)
+    with threads_for(1) if size <= ONE_THREAD else nullcontext():
+        for what, part in parts:
+            try:
+                part(findings, settings)
+            except FloatingPointError as error:
+                findings.failed.append(f"{network.name}: {what} left the numbers: {error}")
     return findings
 
 
@@ -180,8 +186,8 @@ def _lyapunov(findings: Findings, settings: Settings) -> None:
     seq_len = len(network.inputs)
     size = network.parameters.hidden_size * len(network.cell.state_names)
     each = seq_len * float(size) ** 3
-    if each > QR_CUBES or seq_len < 2:
-        why = f"for their cost at S = {size}" if seq_len > 1 else "which need at least 2 steps"
+    if each > 4 * QR_CUBES or seq_len < 2:
+        why = f"for their cost at S = {size} and T = {seq_len}" if seq_len > 1 else "which need 2 steps"
         findings.left_out.append(f"{network.name}: Lyapunov exponents, {why}")
         return
     taken = _first_samples(findings, "the Lyapunov exponents", QR_CUBES, each)

@@ -12,9 +12,9 @@ from harness.errors import UserError
 
 PRODUCT_FLOP = 4e11
 """Of the Jacobian products of one layer: about ten seconds on two cores."""
-QR_CUBES = 1.5e10
-"""T·B·S³ of the Lyapunov exponents."""
-SPECTRUM_CUBES = 1.5e9
+QR_CUBES = 5e9
+"""T·B·S³ of the Lyapunov exponents; one sample may take four times as much."""
+SPECTRUM_CUBES = 6e8
 """lag·S³ of one singular spectrum."""
 WIDEST = 2048
 """Hidden size beyond which no matrix is formed: norms are estimated by probes."""
