@@ -1,0 +1,144 @@
+"""Does training change how far the gradient reaches?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.gradient_decay import VARIANT
+from harness.report.summaries.grouping import groups, rows_of
+from harness.report.summaries.training_decay import TrainingDecays, training_decays
+from harness.report.tables import Table
+from harness.report.words import (
+    counted,
+    missing,
+    phrase,
+    plain,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+)
+
+
+@question(
+    "training_decay",
+    heading="Does training change how far the gradient reaches?",
+    study="training_decay",
+    order=49,
+    explanation=(
+        "A character-level language model learns from real text by Adam; the decay of its recurrent layer, "
+        "and the loss, are measured on text held out. The horizon is the lag from which on the median norm "
+        "stays at or below 1 %."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    found = training_decays(run)
+    if found is None:
+        return None
+    ends = _ends(found)
+    return Answer(
+        sentence=_sentence(ends),
+        details=tuple(_detail(row) for row in ends.to_dict("records")),
+        table=_table(found),
+        summary=found.along,
+    )
+
+
+def _ends(found: TrainingDecays) -> pd.DataFrame:
+    """One row per setting: the columns of the first step as before_…, of the last as after_…, the facts."""
+    rows = []
+    for chosen, part in groups(found.along, [*found.axes, "variant"]):
+        part = part.sort_values("step")
+        first, last = part.iloc[0].to_dict(), part.iloc[-1].to_dict()
+        facts: dict[Any, Any] = rows_of(found.facts, chosen).iloc[0].to_dict()
+        before = {f"before_{name}": value for name, value in first.items() if name not in chosen}
+        after = {f"after_{name}": value for name, value in last.items() if name not in chosen}
+        rows.append({**facts, **chosen, **before, **after})
+    return pd.DataFrame(rows)
+
+
+def _named(row: Any) -> str:
+    return f"{row['cell']} under {row['variant']}"
+
+
+def _sentence(ends: pd.DataFrame) -> str:
+    change = ends["after_nats_per_step"] - ends["before_nats_per_step"]
+    sentence = (
+        f"Training made the gradient decay more slowly in {int((change > 0).sum())} of "
+        f"{counted(len(ends), 'network')}, faster in {int((change < 0).sum())}"
+    )
+    if change.isna().all():
+        return f"{sentence}."
+    most = ends.iloc[int(change.abs().argmax())]
+    return (
+        f"{sentence}; it changed most for {_named(most)}: from {_rate(most, 'before')} to "
+        f"{_rate(most, 'after')} nats per step in {counted(int(most['after_step']), 'step')}."
+    )
+
+
+def _rate(row: Any, when: str) -> str:
+    return significant(float(row[f"{when}_nats_per_step"]))
+
+
+def _horizon(row: Any, when: str) -> str:
+    horizon = row[f"{when}_horizon_1_percent_steps"]
+    if missing(horizon):
+        return f"beyond {plain(row[f'{when}_largest_lag'])} steps"
+    return f"{significant(float(horizon), 2)} steps"
+
+
+def _detail(row: dict[Any, Any]) -> str:
+    words = (
+        f"{_named(row)}: the 1 % horizon was {_horizon(row, 'before')} before and {_horizon(row, 'after')} "
+        f"after {counted(int(row['after_step']), 'step')}, the rate {_rate(row, 'before')} and "
+        f"{_rate(row, 'after')} nats per step, the loss on held-out text "
+        f"{significant(row['before_held_out_loss'])} and {significant(row['after_held_out_loss'])} nats per "
+        f"character"
+    )
+    if not missing(row.get("weight_norm_after")):
+        words += (
+            f"; ‖W_hh‖₂ went from {significant(row['weight_norm_before'])} to "
+            f"{significant(row['weight_norm_after'])}"
+        )
+    return f"{words}."
+
+
+def _table(found: TrainingDecays) -> Table:
+    rest = [axis for axis in found.axes if axis not in ("cell", *VARIANT, "backend")]
+    varying, constant = split_constant(found.along, rest)
+    rows = []
+    for row in found.along.to_dict("records"):
+        interval = "–"
+        if not missing(row["nats_per_step_low"]):
+            interval = f"{significant(row['nats_per_step_low'])} to {significant(row['nats_per_step_high'])}"
+        rows.append(
+            (
+                str(row["cell"]),
+                str(row["variant"]),
+                *(plain(row[axis]) for axis in varying),
+                plain(row["step"]),
+                significant(row["held_out_loss"]),
+                significant(row["nats_per_step"]),
+                interval,
+                _beyond(row["half_life_steps"], "none"),
+                _beyond(row["horizon_1_percent_steps"], f"> {plain(row['largest_lag'])}"),
+                _beyond(row["horizon_1_per_mille_steps"], f"> {plain(row['largest_lag'])}"),
+                str(row["verdict"]),
+            )
+        )
+    numbers = ("after step", "loss", "rate", "95 % interval", "half-life", "1 % horizon", "0.1 % horizon")
+    caption = phrase(
+        "Loss on held-out text in nats per character, rates in nats per step, half-lives and horizons in "
+        "steps",
+        setting(constant),
+    )
+    columns = ("cell", "initialization", *map(symbol, varying), *numbers, "verdict")
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numbers, "T", "H", "B", "I"}))
+
+
+def _beyond(value: float, otherwise: str) -> str:
+    return otherwise if missing(value) else significant(value)

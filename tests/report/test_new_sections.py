@@ -1,0 +1,131 @@
+"""The sentences on the gradient studies are true: each is held against the formulas of the run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS, Answer
+from harness.report.summaries.rates import rate_of
+from tests.report import synthetic_gradients as synthetic
+from tests.report.synthetic import Item, write_run
+
+
+def answer(name: str, folder: Path, listed: list[Item]) -> Answer:
+    found = SECTIONS[name].answer(Run.read(write_run(folder, listed)))
+    assert found is not None
+    assert found.table is not None
+    assert all(len(row) == len(found.table.columns) for row in found.table.rows)
+    return found
+
+
+def test_spectra(tmp_path: Path) -> None:
+    found = answer("spectra", tmp_path, list(synthetic.spectra()))
+    even, steep = 10 ** (16 * 7 / 100), 10 ** (32 * 7 / 100)
+    assert found.sentence == (
+        "After 16 steps rnn_tanh under orthogonal keeps directions most evenly, with a condition number of "
+        f"{even:.1f}; rnn_tanh under gaussian least, with {steep:.0f}."
+    )
+    volume = found.summary.query("lag == 16 and variant == 'orthogonal'")["log_volume"]
+    np.testing.assert_allclose(volume, -0.16 * 36 * math.log(10))
+
+
+def test_spectra_with_exact_zeros(tmp_path: Path) -> None:
+    found = answer("spectra", tmp_path, list(synthetic.spectra(zeros=3)))
+    assert found.sentence.endswith(
+        "rnn_relu under orthogonal least, with ∞ (some singular values are exactly zero)."
+    )
+    assert any("3 of 8 are exactly zero" in sentence for sentence in found.details)
+
+
+def test_lyapunov(tmp_path: Path) -> None:
+    found = answer("lyapunov", tmp_path, list(synthetic.lyapunov()))
+    top, bottom = math.log(2) + 1 / 40, math.log(0.5) + 1 / 40
+    error = 0.004 / math.sqrt(2)
+    assert found.sentence == (
+        f"λ₁ is above 0 in 2 of 4 settings, largest for rnn_linear under gaussian, gain 2 with {top:.3f} ± "
+        f"{error:.4f} nats per step; smallest for rnn_linear under gaussian, gain 0.5 with "
+        f"{bottom:.3f} ± {error:.4f}.".replace("-", "−")
+    )
+    assert any("gives λ₁ to 0.020 nats per step in the median over 2 settings" in s for s in found.details)
+    assert any("the largest of 16 deviations is 0.010 nats per step" in s for s in found.details)
+    assert found.details[-1] == "Every average passed the test of convergence."
+
+
+def test_an_average_that_still_moves_is_named(tmp_path: Path) -> None:
+    found = answer("lyapunov", tmp_path, list(synthetic.lyapunov(converged=False)))
+    assert "rnn_tanh under gaussian, gain 2 (1 of 2)" in found.details[-1]
+
+
+def test_jacobian_map(tmp_path: Path) -> None:
+    found = answer("jacobian_map", tmp_path, list(synthetic.jacobian_map()))
+    assert found.sentence == (
+        "The reach depends most on the place for rnn_tanh under orthogonal, text inputs: over 10 steps the "
+        "norm is 1.0·10⁻⁴ from t = 30 and 0.10 from t = 10."
+    )
+    assert (
+        "rnn_tanh under orthogonal, noise inputs: over 10 steps the norm is 0.10 from every t."
+        in found.details
+    )
+
+
+def test_gain_map(tmp_path: Path) -> None:
+    found = answer("gain_map", tmp_path, list(synthetic.gain_map()))
+    below, above = math.log(1.5 / 1.8), math.log(2 / 1.8)
+    crossing = 1.5 + 0.5 * -below / (above - below)
+    assert found.sentence.startswith(
+        "The rate comes up through zero within the gains measured in 1 of 2 combinations"
+    )
+    assert f"({crossing:.2f} against 1.70)" in found.sentence
+    assert f"within {100 * (crossing / 1.7 - 1):.1f} % of it" in found.sentence
+    gap = math.log(1.8 / 1.7)
+    assert any(f"at most {gap:.3f} nats per step off" in s for s in found.details)
+    assert any(s.startswith("lstm under gaussian does not cross") for s in found.details)
+    assert "rule" in found.summary
+
+
+def test_training_decay(tmp_path: Path) -> None:
+    found = answer("training_decay", tmp_path, list(synthetic.training_decay()))
+    before = -math.log(10) * (1 / 5 + 1 / 6) / 2
+    after = -math.log(10) * (1 / 50 + 1 / 51) / 2
+    assert found.sentence == (
+        "Training made the gradient decay more slowly in 1 of 2 networks, faster in 1; it changed most for "
+        f"lstm under orthogonal: from {before:.3f} to {after:.4f} nats per step in 100 steps.".replace(
+            "-", "−"
+        )
+    )
+    assert "beyond 40 steps after 100 steps" in found.details[0]
+    assert "4.00 and 2.00 nats per character" in found.details[0]
+    assert "‖W_hh‖₂ went from 1.00 to 3.00" in found.details[0]
+
+
+def test_decay_rates(tmp_path: Path) -> None:
+    found = answer("decay_rates", tmp_path, list(synthetic.lengths()))
+    rows = found.summary.set_index("seq_len")
+    slopes = -math.log(10) / np.array([10, 11])
+    np.testing.assert_allclose(rows["nats_per_step"], slopes.mean())
+    half = 12.706 * slopes.std(ddof=1) / math.sqrt(2)
+    np.testing.assert_allclose(rows["nats_per_step_low"], slopes.mean() - half, rtol=1e-4)
+    np.testing.assert_allclose(rows["half_life_steps"], math.log(2) / -slopes.mean())
+    assert np.isnan(rows.loc[20, "horizon_1_percent_steps"])
+    assert rows.loc[40, "horizon_1_percent_steps"] == pytest.approx(2 / ((1 / 10 + 1 / 11) / 2))
+    # a norm of 1 % lies beyond the shorter two
+    assert found.sentence == (
+        "Of 3 settings, the verdict is vanishing in 1 and stable in 2; among the vanishing, the gradient "
+        "halves every 3.2 steps in gru under orthogonal (noise inputs, T=40)."
+    )
+    assert "is stable: the rate's 95 % interval" in found.details[0]
+
+
+def test_a_rate_needs_neither_samples_nor_seeds(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows = pd.DataFrame({"lag": [0, 10, 20], "log10_spectral_norm": [0.0, -1.0, -2.0]})
+    found = rate_of(rows)
+    assert found is not None
+    assert found.rate == pytest.approx(-math.log(10) / 10)
+    assert rate_of(rows.iloc[:0]) is None
