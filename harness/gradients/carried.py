@@ -1,13 +1,13 @@
 """As many rows of P(t, k) as still count.
 
 Norms do not change when orthogonal matrices multiply from the left, and products from the right commute with
-that.  So where P = U₁U₁ᵀP + E with few columns in U₁ and ‖E‖ below 3e-7 of the norms that are asked for, the
+that.  So where P = U₁U₁ᵀP + E with few columns in U₁ and ‖E‖ below 1e-6 of the norms that are asked for, the
 walk goes on with U₁ᵀP alone.  The rows left out are orthogonal to those kept: to a norm they add half the
-square of their relative size, 5e-14.
+square of their relative size, 5e-13.
 
 Whether it stays so depends on the Jacobians to come.  Therefore random combinations of the rows left out are
 carried along (the mean square of their norms is ‖E K‖_F², K the product since), with a little noise in every
-direction on top, for what rounding had already lost.  Where they grow beyond 5e-6 of what is kept (1e-11 in a
+direction on top, for what rounding had already lost.  Where they grow beyond 1e-5 of what is kept (5e-11 in a
 norm), or what is kept leaves the range of plain numbers, the walk goes back to the last whole P and takes all
 rows from there.
 
@@ -37,8 +37,8 @@ LEAST_PATIENCE, MOST_PATIENCE = 1.2, 3.0
 """Between two looks the lag grows at least and at most by these factors."""
 SPARE = 2
 """Rows kept beyond what a look finds necessary."""
-_LEAVE_OUT = {"float64": 3e-7, "float32": 5e-5}
-_GIVE_UP = {"float64": 5e-6, "float32": 1e-3}
+_LEAVE_OUT = {"float64": 1e-6, "float32": 5e-5}
+_GIVE_UP = {"float64": 1e-5, "float32": 1e-3}
 _NOISE = {"float64": 1e-15, "float32": 1e-7}
 """All relative to the norms that are kept."""
 

@@ -29,7 +29,7 @@ class Space:
     xp: Any
     dtype: str
     device: Any = None
-    chunk_bytes: int = 2 << 20
+    chunk_bytes: int = 1 << 20
 
     @property
     def is_numpy(self) -> bool:
@@ -89,7 +89,10 @@ def namespace_of(array: Any) -> Any:
 
 
 def as_float64(array: Any) -> Any:
-    return array.astype(np.float64) if isinstance(array, np.ndarray | np.generic) else array.double()
+    """Without a copy where it is float64 already."""
+    return (
+        array.astype(np.float64, copy=False) if isinstance(array, np.ndarray | np.generic) else array.double()
+    )
 
 
 def as_int64(array: Any) -> Any:

@@ -51,6 +51,7 @@ class Norms:
         self._largest = LargestSingularValue(space, shape[1])
         self._waiting: list[Measured] = []
         self._pending: list[Future[None]] = []
+        self._memory: Native = None
 
     def take(self, found: Measured) -> None:
         """Enter the matrices of one lag."""
@@ -85,10 +86,19 @@ class Norms:
         rows = [one.row for one in found]
         squares = xp.stack([as_float64(one.squares) for one in found])
         exponent = get(xp.stack([one.exponent for one in found]))
-        matrices = xp.concatenate([one.matrices for one in found])
+        matrices = self._side_by_side([one.matrices for one in found])
         largest = self._largest(matrices, squares.reshape(-1)).reshape(squares.shape)
         self.spectral[rows] = _log10(get(largest), exponent)
         self.frobenius[rows] = _log10(get(squares), exponent)
+
+    def _side_by_side(self, matrices: list[Native]) -> Native:
+        """All of them in one array, in the same memory as those before where these had the same shape."""
+        shape = (len(matrices) * matrices[0].shape[0], *matrices[0].shape[1:])
+        if self._memory is None or tuple(self._memory.shape) != shape:
+            self._memory = self._space.xp.concatenate(matrices)
+        else:
+            self._space.xp.concatenate(matrices, out=self._memory)
+        return self._memory
 
 
 def _log10(squares: Array, exponent: Array) -> Array:
