@@ -109,14 +109,15 @@ def _sweep(factor: Callable[[int], Array], steps: Iterable[int], start: Array) -
     Rows and columns of zeros in a factor lower the rank for certain: those directions are dropped there, so
     that they become exact zeros and not rounding errors.
     """
-    q, product = start, Scaled.of(np.eye(start.shape[1]))
+    q, product, support = start, Scaled.of(np.eye(start.shape[1])), start.any(axis=1)
     for j in steps:
         matrix = factor(j)
-        columns, rows = matrix.any(axis=0), matrix.any(axis=1)
+        columns = matrix.any(axis=0) & support
         if columns.sum() < q.shape[1]:
             q, r = _qr_of_rows(q, columns)
             product = _left_multiply(r, product)
-        q, r = _qr_of_rows(matrix @ q, rows)
+        support = matrix[:, columns].any(axis=1)
+        q, r = _qr_of_rows(matrix @ q, support)
         product = _left_multiply(r, product)
     return q, product
 

@@ -8,11 +8,6 @@ from harness.validation import CHECKS
 from harness.validation.execution import rows_of
 from implementations.registry import BACKENDS, CELLS, BackendUnavailable, load_backend
 
-OPEN = {
-    "random_matrices.volume": "directions that die only where two factors' zeros meet are kept as rounding "
-    "errors, on which the rotations of singular_spectrum do not come to rest"
-}
-"""Check -> what the engine still gets wrong there."""
 
 ENGINE = [name for name, check in CHECKS.items() if not check.of_backends]
 OF_BACKENDS = [name for name, check in CHECKS.items() if check.of_backends]
@@ -26,13 +21,7 @@ def hold(name: str, subject: str, *arguments: object) -> int:
     return len(rows)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=pytest.mark.xfail(reason=OPEN[n], strict=True) if n in OPEN else ())
-        for n in ENGINE
-    ],
-)
+@pytest.mark.parametrize("name", ENGINE)
 def test_the_engine(name: str) -> None:
     assert hold(name, "engine") > 0
 
