@@ -8,7 +8,6 @@ from harness.validation import CHECKS
 from harness.validation.execution import rows_of
 from implementations.registry import BACKENDS, CELLS, BackendUnavailable, load_backend
 
-
 ENGINE = [name for name, check in CHECKS.items() if not check.of_backends]
 OF_BACKENDS = [name for name, check in CHECKS.items() if check.of_backends]
 
