@@ -54,7 +54,7 @@ class Demands:
     """What one pass asks of the machine.
 
     Args:
-        input_rows: T·B, the rows of the input product, or fewer that show the same rate (:meth:`Shape.capped`).
+        input_rows: rows of the input product: T·B, or fewer that show the same rate (:meth:`Shape.capped`).
         gate_rows: G·H, the columns of both products.
         input_product_flop: in products of T·B rows, inner size I (or H, for dL/dweight_hh).
         recurrent_product_flop: in products of B rows, inner size H, one after the other.
