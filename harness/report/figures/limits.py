@@ -18,7 +18,7 @@ from harness.report.statistics import Floats
 from harness.report.summaries.grouping import groups, rows_of
 from harness.report.summaries.limits import limits
 from harness.report.ticks import log10_axis, plain_power
-from harness.report.words import counted, percent, phrase, setting, split_constant
+from harness.report.words import counted, phrase, setting, split_constant
 
 SHARES = (1.0, 0.1, 0.01)
 """The lines drawn: this share of the limit."""
@@ -77,7 +77,7 @@ def _panel(axes: Axes, data: pd.DataFrame, palette: dict[str, Look], ends: Float
             ends, share * ends, color=GREY, lw=1.1 if share == 1 else 0.7, ls="-" if share == 1 else ":"
         )
         start = (ends[0], share * ends[0])
-        axes.annotate(percent(share), start, (3, 5), textcoords="offset points", fontsize=7, color=GREY)
+        axes.annotate(f"{100 * share:g} %", start, (3, 5), textcoords="offset points", fontsize=7, color=GREY)
     for (name, bound), part in data.groupby(["backend", "bound"], sort=True):
         look = palette[str(name)]
         axes.plot(

@@ -11,12 +11,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
-from harness.report.drawing import legend, panels
+from harness.report.drawing import INK, legend, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.speedups import speedups
-from harness.report.words import missing, phrase, setting, times
+from harness.report.words import NOT_AVAILABLE, missing, phrase, setting, times
 
 LIMIT = 6.0
 """log2 of the ratio at which the colours end: 64 times faster or slower."""
@@ -39,7 +39,7 @@ def draw(run: Run) -> Iterator[Picture]:
     legend(drawn, title)
     caption = (
         "Geometric mean over all sizes of the other's time over that of "
-        f"{summary.champion}, and beneath it the worst single case. Blue: {summary.champion} is faster."
+        f"{summary.champion}, and beneath it the worst single case. Blue: {summary.champion} is faster; grey: no case that both ran."
     )
     yield Picture("speedups", title, caption, data, drawn)
 
@@ -67,6 +67,10 @@ def _matrix(axes: Axes, data: pd.DataFrame, peers: list[str], kinds: list[str]) 
         linewidths=0.8,
         linecolor="white",
     )
+    axes.set_facecolor("#e5e7eb")
+    axes.grid(visible=False)
+    for row, column in np.argwhere(means.isna().to_numpy()):
+        axes.text(column + 0.5, row + 0.5, NOT_AVAILABLE, ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_yticks(np.arange(len(peers)) + 0.5, [label(name) for name in peers], rotation=0)
     axes.set_xticks(
         np.arange(len(kinds)) + 0.5, [label(name.replace(", ", "\n")) for name in kinds], rotation=0

@@ -64,8 +64,8 @@ def _ranges(summary: Growth) -> list[str]:
             continue
         names = ["backend", *varying]
         sentences.append(
-            f"{begin} with an exponent between {low['exponent']:.2f} ({setting(only(low, names))}) and "
-            f"{high['exponent']:.2f} ({setting(only(high, names))})."
+            f"{begin} with an exponent between {_two_places(low['exponent'])} "
+            f"({setting(only(low, names))}) and {_two_places(high['exponent'])} ({setting(only(high, names))})."
         )
     return sentences
 
@@ -95,5 +95,9 @@ def _table(run: Run, summary: Growth) -> Table:
 
 def _exponent(row: Mapping[str, Any]) -> str:
     half = (row["high"] - row["low"]) / 2
-    text = f"{row['exponent']:.2f}".replace("-", "−")
-    return text if missing(half) else f"{text} ± {half:.2f}"
+    text = _two_places(row["exponent"])
+    return text if missing(half) else f"{text} ± {_two_places(half)}"
+
+
+def _two_places(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
