@@ -64,8 +64,8 @@ def _ranges(summary: Growth) -> list[str]:
             continue
         names = ["backend", *varying]
         sentences.append(
-            f"{begin} with an exponent between {_two_places(low['exponent'])} "
-            f"({setting(only(low, names))}) and {_two_places(high['exponent'])} ({setting(only(high, names))})."
+            f"{begin} with an exponent between {_two_places(low['exponent'])} ({setting(only(low, names))}) "
+            f"and {_two_places(high['exponent'])} ({setting(only(high, names))})."
         )
     return sentences
 
