@@ -39,8 +39,8 @@ def draw(run: Run) -> Iterator[Picture]:
     legend(drawn, title)
     caption = (
         "Geometric mean over all sizes of the other's time over that of "
-        f"{summary.champion}, and beneath it the worst single case. Blue: {summary.champion} is faster; grey: "
-        "no case that both ran."
+        f"{summary.champion}, and beneath it the worst single case. Blue: {summary.champion} is faster; "
+        "grey: no case that both ran."
     )
     yield Picture("speedups", title, caption, data, drawn)
 
