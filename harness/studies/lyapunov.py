@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.case import Case
 from harness.gradients import (
     ForwardDiverged,
-    Lyapunov,
-    entropy_rate,
-    kaplan_yorke_dimension,
     lyapunov_spectrum,
     random_product_exponents,
 )
@@ -24,6 +22,8 @@ from implementations.contract import Parameters
 
 FEWEST_STEPS = 10
 """Of the shortest average in the running convergence."""
+RUNNING_POINTS = 12
+"""How many averages the running convergence has at the most."""
 INDEPENDENT_ENTRIES = ("gaussian", "pytorch_uniform", "xavier_uniform", "xavier_normal", "kaiming")
 
 
@@ -35,13 +35,13 @@ class LyapunovAxes(NetworkAxes):
 
 class LyapunovStudy(NetworkStudy):
     """Columns: steps (how many were averaged), index (1 is the largest), exponent (nats per step; −inf for a
-    direction that dies), standard_error (null where it is not known), exponent_theory (ln|eigenvalue| of W_hh
-    in the linear network, whose Jacobian is W_hh at every step) and exponent_random_matrix (of a product of
-    independent Gaussian matrices of that size and variance, in the linear network), null elsewhere.
+    direction that dies), standard_error (of the average over all steps; null elsewhere).  In the linear
+    network, whose Jacobian is W_hh at every step, also exponent_theory, ln|eigenvalue| of W_hh, and
+    exponent_random_matrix, of a product of independent Gaussian matrices of that size and variance.
 
-    The averages are of one trajectory: over all N steps after the warm-up, the first N/2, N/4, …
+    The averages are of one trajectory: over all steps after the warm-up, and over fewer of the first of them.
 
-    Facts: converged, kaplan_yorke_dimension, entropy_rate (nats per step), all of N steps, and those of
+    Facts: converged, kaplan_yorke_dimension, entropy_rate (nats per step), over all steps, and those of
     `mean_field_facts`.
     """
 
@@ -60,44 +60,35 @@ class LyapunovStudy(NetworkStudy):
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
         parameters, inputs = draw_network(case, context)
-        warmup = axes["warmup"]
         try:
-            found = {
-                steps: lyapunov_spectrum(axes["cell"], parameters, inputs[: warmup + steps], warmup=warmup)
-                for steps in averaged_steps(axes["seq_len"] - warmup)
-            }
+            found = lyapunov_spectrum(axes["cell"], parameters, inputs, warmup=axes["warmup"])
         except ForwardDiverged as error:
             return Unsupported(str(error))
-        last = found[max(found)]
+        places = running_places(found.running_steps)
+        size = len(found.exponents)
         theory, random = _expected(case, parameters)
-        size = len(last.exponents)
-        columns = {
-            "steps": np.repeat(list(found), size).tolist(),
-            "index": np.tile(np.arange(1, size + 1), len(found)).tolist(),
-            "exponent": [float(value) for each in found.values() for value in each.exponents],
-            "standard_error": [value for each in found.values() for value in _errors(each)],
-            "exponent_theory": (theory or [None] * size) * len(found),
-            "exponent_random_matrix": (random or [None] * size) * len(found),
+        unknown: list[float | None] = [None] * (size * (len(places) - 1))
+        columns: dict[str, list[Any]] = {
+            "steps": np.repeat(found.running_steps[places], size).tolist(),
+            "index": np.tile(np.arange(1, size + 1), len(places)).tolist(),
+            "exponent": [*found.running[places[:-1]].ravel().tolist(), *found.exponents.tolist()],
+            "standard_error": unknown + [float(e) if np.isfinite(e) else None for e in found.standard_error],
+            "exponent_theory": (theory or [None] * size) * len(places),
+            "exponent_random_matrix": (random or [None] * size) * len(places),
         }
         facts = {
-            "converged": last.converged,
-            "kaplan_yorke_dimension": kaplan_yorke_dimension(last.exponents),
-            "entropy_rate": entropy_rate(last.exponents),
+            "converged": found.converged,
+            "kaplan_yorke_dimension": found.kaplan_yorke_dimension,
+            "entropy_rate": found.entropy_rate,
             **mean_field_facts(case, parameters, inputs),
         }
         return Measured(columns, facts)
 
 
-def averaged_steps(steps: int) -> list[int]:
-    """N, N/2, N/4, … down to ten, ascending."""
-    found = [steps]
-    while found[-1] // 2 >= FEWEST_STEPS:
-        found.append(found[-1] // 2)
-    return found[::-1]
-
-
-def _errors(found: Lyapunov) -> list[float | None]:
-    return [float(error) if np.isfinite(error) else None for error in found.standard_error]
+def running_places(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in `steps` of about ten steps, all of them, and ones between in equal ratios, ascending."""
+    wanted = np.geomspace(min(FEWEST_STEPS, int(steps[-1])), int(steps[-1]), RUNNING_POINTS)
+    return np.unique(np.searchsorted(steps, np.floor(wanted)))
 
 
 def _expected(case: Case, parameters: Parameters) -> tuple[list[float | None], list[float | None]]:

@@ -45,16 +45,9 @@ def draw(run: Run) -> Iterator[Picture]:
         part = rows_of(data, panel.content)
         lines(panel.axes, part, x="steps", y="exponent", name="line", palette=palette, lw=1.5)
         for name, rows in part.groupby("line", sort=False):
-            spread = 2.0 * rows["standard_error"]
-            color = palette[str(name)].color
-            panel.axes.fill_between(
-                rows["steps"],
-                rows["exponent"] - spread,
-                rows["exponent"] + spread,
-                color=color,
-                alpha=0.2,
-                lw=0,
-            )
+            end = rows.dropna(subset=["standard_error"]).tail(1)
+            error, color = 2.0 * end["standard_error"], palette[str(name)].color
+            panel.axes.errorbar(end["steps"], end["exponent"], error, color=color, capsize=3)
         theory = rows_of(facts, panel.content)["mean_field_exponent"].dropna()
         if len(theory):
             panel.axes.axhline(theory.iloc[0], color=GREY, ls=(0, (4, 2)), lw=1.1, zorder=1)
@@ -68,8 +61,8 @@ def draw(run: Run) -> Iterator[Picture]:
         handles.append(Line2D([], [], color=GREY, ls=(0, (4, 2)), lw=1.1, label="mean field λ₁"))
     legend(drawn, title, handles)
     caption = (
-        "The average over the first steps after the warm-up, mean over seeds; band: two standard errors. "
-        "What is still moving has not converged."
+        "The average over the first steps after the warm-up, mean over seeds; bar: two standard errors of "
+        "the last. What is still moving has not converged."
     )
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/lyapunov.csv."
