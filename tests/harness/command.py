@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,14 @@ def start(*arguments: str | Path, **options) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        preexec_fn=_hear_ctrl_c,
         **options,
     )
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background job starts deaf to SIGINT, and so would what these tests start from one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_all(*arguments: str | Path, timeout: float = 100.0) -> subprocess.CompletedProcess:
