@@ -5,7 +5,7 @@ next case gets a fresh process.
 
 A worker that waits is stopped (SIGSTOP) until its next case: no thread of it spins beside whoever is being
 timed.  Asking OpenMP for a passive wait would do that too, but it changes what is measured: torch's layers on
-two cores then take two to ten times as long as people see them take.
+two cores then took up to fifteen times as long as people see them take.
 """
 
 from __future__ import annotations

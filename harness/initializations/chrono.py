@@ -25,7 +25,8 @@ def chrono(blocks: Blocks, *, t_max: float = 100.0) -> Parameters:
     """Forget bias log u, u ~ U[1, t_max − 1], per unit; input bias its negative; other biases zero.
 
     A unit with bias log u keeps u/(1 + u) of its state per step, a time constant of 1 + u steps; time
-    constants spread up to t_max make the mean over units fall as a power law until there.  In an LSTM it is
+    constants spread up to t_max make the mean over units fall more slowly than any one exponential until
+    there.  In an LSTM it is
     the forget gate's bias, and the input gate's is its negative; in a GRU the update gate's, where z keeps
     the state (as in PyTorch) and 1 − z lets new in.  The sum b_ih + b_hh is what is fixed: `bias_hh` is zero.
     Weights are Xavier uniform in every gate's block.
