@@ -87,7 +87,8 @@ def independent_ratio(theirs: ArrayLike, ours: ArrayLike) -> Estimate:
     if fewest < FEWEST_PROCESSES:
         return Estimate(float(np.exp(centre)), np.nan, np.nan, np.nan, fewest)
     if not np.ptp(a) and not np.ptp(b):
-        return Estimate(float(np.exp(centre)), *[float(np.exp(centre))] * 2, float(centre == 0), fewest)
+        exact = float(np.exp(centre))
+        return Estimate(exact, exact, exact, float(centre == 0), fewest)
     test = stats.ttest_ind(a, b, equal_var=False)
     low, high = test.confidence_interval(CONFIDENCE)
     return Estimate(
