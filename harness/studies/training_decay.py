@@ -6,7 +6,6 @@ afterwards, the decay of its recurrent layer is measured on text that it never l
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -24,11 +23,12 @@ from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
 from harness.studies.networks import NetworkAxes, NetworkStudy, Seed, initialized
 from harness.studies.study import STUDIES, BackendName, Context, Size, StudyAxes, one_of
-from harness.training.adam import Adam
-from harness.training.batches import batches, split, windows
-from harness.training.character_model import CharacterModel
+from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
 from harness.training.loop import TrainingDiverged, train
+from harness.training.model import SequenceModel
+from harness.training.objectives import cross_entropy
+from harness.training.optimizers import Optimizer
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OptionalPositive = Annotated[
@@ -84,22 +84,22 @@ class TrainingDecay(NetworkStudy):
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
         corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1))
-        seen, unseen = split(corpus.tokens, at_least=axes["seq_len"] + 1)
+        seen, unseen = split(corpus, at_least=axes["seq_len"] + 1)
         parameters = initialized(case)
         table = embedding(len(corpus.vocabulary), parameters.input_size)
-        model = CharacterModel(context.backend, axes["cell"], parameters, table)
+        layer = context.backend.bind(axes["cell"], parameters, "float32")
+        model = SequenceModel(layer, len(corpus.vocabulary), cross_entropy, embedding=table, readout="zero")
         rng = np.random.default_rng([axes["seed"], _HELD_OUT])
         held_out = windows(unseen, axes["seq_len"] + 1, max(HELD_OUT_WINDOWS, axes["samples"]), rng)
         record = Record(axes["cell"], model, held_out, axes["samples"])
         chosen = set(measured_steps(axes["steps"], axes["measurements"]))
         rule = Clipping("none") if axes["threshold"] is None else Clipping("global_norm", axes["threshold"])
-        text = batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
+        text = text_batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
+        optimizer = Optimizer("adam", model.weights, axes["learning_rate"])
         norms = [0.0]
         try:
             record.take(0)
-            for step in train(
-                model, itertools.islice(text, axes["steps"]), Adam(axes["learning_rate"]), rule
-            ):
+            for step in train(model, text, optimizer, axes["steps"], clipping=rule):
                 record.add("loss", step.number, loss=step.loss)
                 norms.append(step.gradient_norm)
                 if step.number in chosen:
@@ -125,7 +125,7 @@ class Record:
         held_out: (T + 1, windows) tokens; the loss is over all of them, the decay over the first `samples`.
     """
 
-    def __init__(self, cell: str, model: CharacterModel, held_out: NDArray[np.int64], samples: int) -> None:
+    def __init__(self, cell: str, model: SequenceModel, held_out: NDArray[np.int64], samples: int) -> None:
         self.cell, self.model, self.held_out, self.samples = cell, model, held_out, samples
         names = ("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss")
         self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
@@ -141,7 +141,7 @@ class Record:
         norms = jacobian_decay(self.cell, self.model.parameters, inputs, lags=lags).log10_spectral_norm["hh"]
         for lag, values in zip(lags.tolist(), norms.tolist(), strict=True):
             self._decay(step, lag, values)
-        self.add("held_out_loss", step, loss=self.model.loss(self.held_out))
+        self.add("held_out_loss", step, loss=self.model.loss(next_character(self.held_out)))
 
     def _decay(self, step: int, lag: int, values: Sequence[float]) -> None:
         for sample, value in enumerate(values):

@@ -8,6 +8,7 @@ can take its place.
 from __future__ import annotations
 
 import codecs
+import itertools
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,16 @@ class Corpus:
         source: where it came from, for people.
         vocabulary: its characters in order of first sight.
         tokens: (N,) index into the vocabulary of each character.
+        starts: where each file begins, 0 first.
     """
 
     source: str
     vocabulary: str
     tokens: NDArray[np.int64]
+    starts: tuple[int, ...] = (0,)
 
     @classmethod
-    def from_text(cls, source: str, text: str) -> Corpus:
+    def from_text(cls, source: str, text: str, starts: tuple[int, ...] = (0,)) -> Corpus:
         """Number the characters of a text."""
         points = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
         sorted_points, first, inverse = np.unique(points, return_index=True, return_inverse=True)
@@ -46,7 +49,7 @@ class Corpus:
         rank = np.empty_like(by_first_sight)
         rank[by_first_sight] = np.arange(len(rank))
         vocabulary = "".join(chr(point) for point in sorted_points[by_first_sight])
-        return cls(source, vocabulary, rank[inverse].astype(np.int64))
+        return cls(source, vocabulary, rank[inverse].astype(np.int64), starts)
 
 
 def read_corpus(path: str | None = None, *, at_least: int = 1) -> Corpus:
@@ -61,9 +64,10 @@ def read_corpus(path: str | None = None, *, at_least: int = 1) -> Corpus:
             shorter than `at_least`.
     """
     if path is None:
-        source, text = "the Python standard library's source", _standard_library()
+        source, texts = "the Python standard library's source", _standard_library()
     else:
-        source, text = path, _text_of(Path(path))
+        source, texts = path, [_text_of(Path(path))]
+    text = "".join(texts)
     if len(text) < at_least:
         raise UserError(
             f"corpus {source}: too short",
@@ -71,7 +75,8 @@ def read_corpus(path: str | None = None, *, at_least: int = 1) -> Corpus:
             got=str(len(text)),
             remedy="take a longer text, or a smaller seq_len",
         )
-    return Corpus.from_text(source, text)
+    starts = itertools.accumulate((len(part) for part in texts[:-1]), initial=0)
+    return Corpus.from_text(source, text, tuple(starts))
 
 
 def _text_of(path: Path) -> str:
@@ -103,7 +108,7 @@ def _text_of(path: Path) -> str:
         ) from error
 
 
-def _standard_library() -> str:
+def _standard_library() -> list[str]:
     """The first DEFAULT_CHARACTERS of the library's top-level modules, in order of their names."""
     folder = Path(sysconfig.get_path("stdlib"))
     texts: list[str] = []
@@ -123,4 +128,4 @@ def _standard_library() -> str:
             expected="the standard library's source",
             remedy="name a text file with --corpus FILE",
         )
-    return "".join(texts)
+    return texts

@@ -1,13 +1,14 @@
 """The training loop: gradient, clipping, optimiser, one step at a time, for any model.
 
 The one idea: it is an iterator over steps, so that whoever drives it looks at the network between two of them
-and stops when he has seen enough.
+and stops when he has seen enough.  A batch is a function of its step's number, so that a training which goes
+on from a checkpoint sees what it would have seen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,12 +33,14 @@ class Model(Protocol):
 
     weights: dict[str, Array]
 
-    def loss_and_gradients(self, batch: Array) -> LossOf: ...
+    def loss_and_gradients(self, batch: Any) -> LossOf: ...
     def update(self, weights: Mapping[str, Array]) -> None: ...
 
 
-class Optimizer(Protocol):
-    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array]) -> dict[str, Array]: ...
+class Stepping(Protocol):
+    """An optimiser that changes the model's weights in place."""
+
+    def step(self, gradients: Mapping[str, Array]) -> None: ...
 
 
 class TrainingDiverged(FloatingPointError):
@@ -56,28 +59,46 @@ class TrainingDiverged(FloatingPointError):
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its number from 1, the loss before the update, the gradient's 2-norm before clipping."""
+    """One step: its number from 1, the loss before the update, the gradient's 2-norm before and after
+    clipping of the parameters' gradients."""
 
     number: int
     loss: float
     gradient_norm: float
+    clipped_norm: float
 
 
 def train(
-    model: Model, batches: Iterable[Array], optimizer: Optimizer, clipping: Clipping | None = None
+    model: Model,
+    batch_at: Callable[[int], Any],
+    optimizer: Stepping,
+    steps: int,
+    *,
+    done: int = 0,
+    clipping: Clipping | None = None,
 ) -> Iterator[Step]:
-    """One step per batch; each is done when it is yielded.
+    """Steps done + 1 … steps; each is done when it is yielded.
+
+    Args:
+        batch_at: the batch of a step, by its number.
+        optimizer: over `model.weights`.
+        clipping: at place "parameters"; at another place the model's layer clips on its way back
+            (:mod:`harness.training.through_time`).
 
     Raises:
         TrainingDiverged: a loss or a gradient that is not finite; the weights stay as they were before it.
+        ValueError: clipping at another place.
     """
     rule = clipping or Clipping("none")
-    for number, batch in enumerate(batches, start=1):
-        found = model.loss_and_gradients(batch)
+    if rule.place != "parameters":
+        raise ValueError(f"the loop clips at place 'parameters', got {rule.place!r}: bind the layer with it")
+    for number in range(done + 1, steps + 1):
+        found = model.loss_and_gradients(batch_at(number))
         if not math.isfinite(found.value):
             raise TrainingDiverged(number, "loss")
         clipped = rule.apply(found.gradients, model.weights)
         if clipped.non_finite:
             raise TrainingDiverged(number, "gradient")
-        model.update(optimizer.step(model.weights, clipped.gradients))
-        yield Step(number, found.value, clipped.norm_before)
+        optimizer.step(clipped.gradients)
+        model.update(model.weights)
+        yield Step(number, found.value, clipped.norm_before, clipped.norm_after)

@@ -1,138 +1,226 @@
-"""Training: the optimiser against torch's, the model's gradient against differences, and that it learns."""
+"""Training: the model's gradient against differences, that it learns, and that it goes on where it stood."""
 
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.clipping import Clipping
+from harness.errors import UserError
 from harness.initializations import initialize
-from harness.training.adam import Adam
-from harness.training.batches import batches, split, windows
-from harness.training.character_model import CharacterModel
+from harness.training.batches import next_character, split, text_batches, windows
+from harness.training.checkpoint import Checkpoint
+from harness.training.corpora import Corpus
 from harness.training.loop import TrainingDiverged, train
+from harness.training.model import Batch, SequenceModel
+from harness.training.objectives import cross_entropy, squared_error
+from harness.training.optimizers import OPTIMIZERS, Optimizer
 from implementations.registry import load_backend
+from implementations.stack import bind_stack
 
 
-def model(cell: str = "lstm", backend: str = "numpy", dtype: str = "float64") -> CharacterModel:
+def model(cell: str = "lstm", backend: str = "numpy", dtype: str = "float64") -> SequenceModel:
     rng = np.random.default_rng(0)
-    found = CharacterModel(
-        load_backend(backend),
-        cell,
-        initialize("xavier_uniform", cell, 3, 4),
-        rng.standard_normal((5, 3)),
-        dtype,
-    )
-    # a readout of zeros would pass no gradient on
-    found.update({**found.weights, "readout_weight": rng.standard_normal((5, 4))})
-    return found
+    layer = load_backend(backend).bind(cell, initialize("xavier_uniform", cell, 3, 4), dtype)
+    return SequenceModel(layer, 5, cross_entropy, embedding=rng.standard_normal((5, 3)))
 
 
-def test_adam_is_torchs() -> None:
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    weights = {"a": rng.standard_normal((3, 2)), "b": rng.standard_normal(4)}
-    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in weights.items()}
-    theirs, ours = (
-        torch.optim.Adam(tensors.values(), lr=0.03, betas=(0.8, 0.95)),
-        Adam(0.03, beta1=0.8, beta2=0.95),
-    )
-    for _ in range(5):
-        gradients = {name: rng.standard_normal(array.shape) for name, array in weights.items()}
-        for name, tensor in tensors.items():
-            tensor.grad = torch.tensor(gradients[name])
-        theirs.step()
-        weights = ours.step(weights, gradients)
-    for name, tensor in tensors.items():
-        np.testing.assert_allclose(weights[name], tensor.detach().numpy(), rtol=1e-10)
+def characters(steps: int = 7, batch_size: int = 3) -> Batch:
+    return next_character(np.random.default_rng(1).integers(0, 5, (steps, batch_size)))
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [({"learning_rate": 0.0}, "learning_rate"), ({"learning_rate": 1, "beta1": 1.0}, "beta1")],
-)
-def test_adam_refuses_what_makes_no_sense(options: dict[str, float], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        Adam(**options)
-    with pytest.raises(ValueError, match="gradients must be of a, got b"):
-        Adam(0.1).step({"a": np.ones(1)}, {"b": np.ones(1)})
-
-
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_every_gradient_is_the_losss(cell: str) -> None:
+def differences_agree(network: SequenceModel, batch: Batch) -> None:
     """Central differences along a random direction of each weight."""
-    network = model(cell)
-    rng = np.random.default_rng(1)
-    tokens = rng.integers(0, 5, (7, 3))
-    found = network.loss_and_gradients(tokens)
-    assert found.value == pytest.approx(network.loss(tokens), rel=1e-12)
+    rng = np.random.default_rng(2)
+    found = network.loss_and_gradients(batch)
+    assert found.value == pytest.approx(network.loss(batch), rel=1e-12)
     start = dict(network.weights)
     for name, weight in start.items():
         direction = rng.standard_normal(weight.shape)
         ends = []
         for sign in (1, -1):
             network.update({**start, name: weight + sign * 1e-5 * direction})
-            ends.append(network.loss(tokens))
+            ends.append(network.loss(batch))
         difference = (ends[0] - ends[1]) / 2e-5
         assert np.sum(found.gradients[name] * direction) == pytest.approx(difference, rel=1e-6), name
 
 
-def test_a_backend_with_arrays_of_its_own_trains_alike() -> None:
-    pytest.importorskip("torch")
-    tokens = np.random.default_rng(1).integers(0, 5, (7, 3))
-    ours, theirs = (model(backend=backend) for backend in ("numpy", "torch"))
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_every_gradient_is_the_losss(cell: str) -> None:
+    differences_agree(model(cell), characters())
+
+
+@pytest.mark.parametrize("read", [1, 3])
+def test_only_the_last_steps_are_read(read: int) -> None:
+    rng = np.random.default_rng(3)
+    layer = load_backend("numpy").bind("gru", initialize("orthogonal", "gru", 2, 4), "float64")
+    network = SequenceModel(layer, 2, squared_error)
+    batch = Batch(rng.standard_normal((6, 3, 2)), rng.standard_normal((read, 3, 2)))
+    differences_agree(network, batch)
+    assert network.predictions(batch.inputs, read).shape == (read, 3, 2)
+
+
+def test_a_stack_trains_as_a_layer_does() -> None:
+    cell, widths = "lstm", [3, 3, 8, 8]
+    layers = [initialize("xavier_uniform", cell, width, 4, seed=i) for i, width in enumerate(widths)]
+    stack = bind_stack(load_backend("numpy"), cell, layers, "float64", bidirectional=True)
+    differences_agree(SequenceModel(stack, 5, cross_entropy, embedding=np.eye(5)[:, :3]), characters())
+
+
+def test_the_readout_starts_as_asked() -> None:
+    layer = load_backend("numpy").bind("gru", initialize("orthogonal", "gru", 3, 4), "float32")
+    flat = SequenceModel(layer, 7, cross_entropy, embedding=np.ones((7, 3)), readout="zero")
+    assert flat.loss(next_character(np.zeros((3, 2), int))) == pytest.approx(np.log(7), rel=1e-6)
+    uniform = SequenceModel(layer, 7, cross_entropy, embedding=np.ones((7, 3)))
+    assert 0.3 < np.abs(uniform.weights["readout_weight"]).max() <= 0.5
+    with pytest.raises(ValueError, match="readout must be"):
+        SequenceModel(layer, 7, cross_entropy, readout="zeros")
+    with pytest.raises(ValueError, match=r"embedding must be \(V, 3\)"):
+        SequenceModel(layer, 7, cross_entropy, embedding=np.ones((7, 2)))
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_every_backend_trains_alike(backend: str) -> None:
+    ours, theirs = (model(backend=name) for name in ("numpy", backend))
     for network in (ours, theirs):
-        list(train(network, [tokens] * 3, Adam(0.1)))
+        list(train(network, lambda step: characters(), Optimizer("adam", network.weights, 0.1), 3))
     for name, weight in ours.weights.items():
         np.testing.assert_allclose(theirs.weights[name], weight, atol=1e-8, err_msg=name)
 
 
-def test_knowing_nothing_costs_the_logarithm_of_the_vocabulary() -> None:
-    network = CharacterModel(
-        load_backend("numpy"), "gru", initialize("orthogonal", "gru", 3, 4), np.ones((7, 3)), "float32"
-    )
-    assert network.loss(np.zeros((3, 2), int)) == pytest.approx(np.log(7), rel=1e-6)
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_the_optimiser_is_torchs(kind: str) -> None:
+    import torch
+
+    rng = np.random.default_rng(0)
+    weights = {"a": rng.standard_normal((3, 2)), "b": rng.standard_normal(4)}
+    tensors = {name: torch.tensor(array) for name, array in weights.items()}
+    theirs = {
+        "adam": lambda t: torch.optim.Adam(t, lr=0.03, betas=(0.8, 0.999)),
+        "sgd": lambda t: torch.optim.SGD(t, lr=0.03, momentum=0.8),
+    }[kind](list(tensors.values()))
+    ours = Optimizer(kind, weights, 0.03, momentum=0.8)
+    for _ in range(5):
+        gradients = {name: rng.standard_normal(array.shape) for name, array in weights.items()}
+        for name, tensor in tensors.items():
+            tensor.grad = torch.tensor(gradients[name])
+        theirs.step()
+        ours.step(gradients)
+    for name, tensor in tensors.items():
+        np.testing.assert_allclose(weights[name], tensor.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "complaint"),
+    [
+        ("adam", {"learning_rate": 0.0}, "learning_rate must be > 0"),
+        ("adam", {"learning_rate": 1.0, "momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ("adma", {"learning_rate": 1.0}, "did you mean 'adam'"),
+    ],
+)
+def test_an_optimiser_refuses_what_makes_no_sense(
+    kind: str, options: dict[str, float], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Optimizer(kind, {"a": np.ones(1)}, **options)
+    with pytest.raises(ValueError, match="gradients must be of a, got b"):
+        Optimizer("sgd", {"a": np.ones(1)}, 0.1).step({"b": np.ones(1)})
 
 
 def test_it_learns_a_text_by_heart() -> None:
     network = model("gru", dtype="float32")
     text = np.tile([0, 1, 2, 3, 4], 40)
-    steps = list(
-        train(network, itertools.islice(batches(text, 10, 4), 60), Adam(0.05), Clipping("global_norm", 1.0))
-    )
+    rule = Clipping("global_norm", 1.0)
+    optimizer = Optimizer("adam", network.weights, 0.05)
+    steps = list(train(network, text_batches(text, 10, 4), optimizer, 60, clipping=rule))
     assert [step.number for step in steps] == list(range(1, 61))
     assert steps[-1].loss < 0.05 < 1.0 < steps[0].loss
+    assert all(step.clipped_norm <= min(1.0, step.gradient_norm) + 1e-6 for step in steps)
     assert network.parameters.weight_hh.dtype == np.float64
 
 
 def test_an_explosion_is_named_with_its_step_and_leaves_the_weights() -> None:
     network = model("rnn_linear")
-    tokens = np.zeros((4, 2), int)
-    steps = train(network, [tokens, tokens], Adam(1e200))
+    steps = train(network, lambda step: characters(), Optimizer("adam", network.weights, 1e200), 2)
     next(steps)
-    before = dict(network.weights)
+    before = {name: array.copy() for name, array in network.weights.items()}
     with pytest.raises(TrainingDiverged, match="the loss is not finite at step 2"), np.errstate(all="ignore"):
         next(steps)
-    assert all(network.weights[name] is array for name, array in before.items())
+    for name, array in network.weights.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_clipping_on_the_way_back_is_no_business_of_the_loop() -> None:
+    network = model()
+    rule = Clipping("value", 1.0, place="state")
+    with pytest.raises(ValueError, match="clips at place 'parameters'"):
+        next(train(network, lambda _: characters(), Optimizer("sgd", network.weights, 0.1), 1, clipping=rule))
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_training_goes_on_exactly_where_it_stood(kind: str, tmp_path: Path) -> None:
+    text = np.random.default_rng(0).integers(0, 5, 200)
+
+    def begin() -> tuple[SequenceModel, Optimizer]:
+        network = model(dtype="float32")
+        return network, Optimizer(kind, network.weights, 0.05, momentum=0.5)
+
+    whole, optimizer = begin()
+    list(train(whole, text_batches(text, 6, 4), optimizer, 8))
+    half, optimizer = begin()
+    list(train(half, text_batches(text, 6, 4), optimizer, 5))
+    Checkpoint(5, half.weights, optimizer.state(), {"kind": kind}).save(tmp_path / "training.safetensors")
+    found = Checkpoint.load(tmp_path / "training.safetensors")
+    rest, optimizer = begin()
+    for name, array in rest.weights.items():
+        array[...] = found.weights[name]
+    rest.update(rest.weights)
+    optimizer.load_state(found.optimizer)
+    steps = list(train(rest, text_batches(text, 6, 4), optimizer, 8, done=found.step))
+    assert [step.number for step in steps] == [6, 7, 8]
+    assert found.settings == {"kind": kind}
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(rest.weights[name], array, err_msg=name)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    file = tmp_path / "x.safetensors"
+    with pytest.raises(UserError, match="cannot read the checkpoint"):
+        Checkpoint.load(file)
+    file.write_bytes(b"\0" * 100)
+    with pytest.raises(UserError, match="cannot read the checkpoint"):
+        Checkpoint.load(file)
+    save_file({"a": np.ones(2)}, file)
+    with pytest.raises(UserError, match="not a checkpoint of a training"):
+        Checkpoint.load(file)
 
 
 def test_no_character_is_learned_from_and_held_out() -> None:
-    text = np.arange(1000)
+    text = Corpus("here", "", np.arange(1000))
     seen, unseen = split(text, at_least=20)
     assert (len(seen), len(unseen)) == (900, 100)
-    assert np.concatenate([seen, unseen]).tolist() == text.tolist()
+    assert np.concatenate([seen, unseen]).tolist() == text.tokens.tolist()
     assert len(split(text, at_least=300)[1]) == 300
     with pytest.raises(ValueError, match="at least 1200 characters"):
         split(text, at_least=600)
 
 
+def test_files_are_held_out_whole() -> None:
+    assert len(split(Corpus("here", "", np.arange(1000), (0, 300, 850, 950)))[1]) == 150
+    assert len(split(Corpus("here", "", np.arange(1000), (0, 100)))[1]) == 100
+
+
 def test_targets_follow_their_inputs() -> None:
-    first, again = (next(batches(np.arange(50), 6, 3, seed=s)) for s in (1, 1))
-    assert first.shape == (7, 3)
-    assert (np.diff(first, axis=0) == 1).all()
-    np.testing.assert_array_equal(first, again)
+    first, again = (text_batches(np.arange(50), 6, 3, seed=1)(4) for _ in range(2))
+    assert first.inputs.shape == first.targets.shape == (6, 3)
+    assert (first.targets - first.inputs == 1).all()
+    np.testing.assert_array_equal(first.inputs, again.inputs)
+    other = text_batches(np.arange(50), 6, 3, seed=1)(5)
+    assert (first.inputs != other.inputs).any()
     assert windows(np.arange(7), 7, 2, np.random.default_rng(0))[:, 0].tolist() == list(range(7))
     with pytest.raises(ValueError, match="at least 8 characters, got 7"):
         windows(np.arange(7), 8, 1, np.random.default_rng(0))

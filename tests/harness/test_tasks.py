@@ -1,0 +1,107 @@
+"""Tasks: their definitions held against the papers' figures, and that a network can learn one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.initializations import initialize
+from harness.training.evaluate import batch_of, score
+from harness.training.loop import train
+from harness.training.model import SequenceModel
+from harness.training.optimizers import Optimizer
+from harness.training.tasks import TASKS
+from harness.training.tasks.task import Score
+from implementations.registry import load_backend
+
+T = 40
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_keeps_its_shape(name: str, rng: np.random.Generator) -> None:
+    task = TASKS[name]
+    batch = task.batch(rng, T, 7)
+    assert batch.inputs.shape[1:] == (7, task.input_size)
+    assert T <= batch.inputs.shape[0] <= T + 20
+    assert len(batch.targets) <= len(batch.inputs)
+    predictions = rng.standard_normal((*batch.targets.shape[:2], task.output_size))
+    value, gradient = task.objective(predictions, batch.targets)
+    assert np.isfinite(value)
+    assert gradient.shape == predictions.shape
+    with pytest.raises(ValueError, match=rf"task {name}: seq_len must be at least {task.shortest}"):
+        task.batch(rng, task.shortest - 1, 1)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_baseline_is_what_the_best_blind_answer_costs(name: str, rng: np.random.Generator) -> None:
+    task = TASKS[name]
+    batch = task.batch(rng, T, 20_000)
+    if np.issubdtype(batch.targets.dtype, np.floating):
+        answer = np.broadcast_to(batch.targets.mean(), batch.targets.shape)
+    else:  # of each step, the shares of its classes
+        shares = np.eye(task.output_size)[batch.targets].mean(axis=1, keepdims=True)
+        answer = np.broadcast_to(np.log(shares + 1e-12), (*batch.targets.shape, task.output_size))
+    value, _ = task.objective(answer, batch.targets)
+    assert value == pytest.approx(task.baseline(T), rel=0.03)
+    assert not task.solved(Score(task.baseline(T), float(np.mean(task.wrong(answer, batch.targets)))))
+    assert task.solved(Score(0.0, 0.0))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_right_answer_is_not_wrong(name: str, rng: np.random.Generator) -> None:
+    task = TASKS[name]
+    targets = task.batch(rng, T, 5).targets
+    right = targets if targets.ndim == 3 else np.eye(task.output_size)[targets]
+    assert not task.wrong(right, targets).any()
+
+
+@pytest.mark.parametrize(("name", "of_two"), [("adding", np.add), ("multiplication", np.multiply)])
+def test_the_marked_two_are_the_answer(name: str, of_two: np.ufunc, rng: np.random.Generator) -> None:
+    batch = TASKS[name].batch(rng, T, 50)
+    for sample in range(50):
+        marked = batch.inputs[batch.inputs[:, sample, 1] == 1, sample, 0]
+        assert len(marked) == 2
+        assert of_two(*marked) == pytest.approx(batch.targets[0, sample, 0])
+
+
+def test_copying_says_the_ten_again(rng: np.random.Generator) -> None:
+    words = TASKS["copy_memory"].batch(rng, T, 6)
+    said = words.inputs.argmax(axis=2)
+    np.testing.assert_array_equal(said[:10], words.targets[-10:])
+    assert (said[10 + T - 1] == 9).all()
+    assert (words.targets[:-10] == 8).all()
+    assert len(said) == T + 20
+
+
+def test_order_is_told_by_the_two_that_count(rng: np.random.Generator) -> None:
+    batch = TASKS["temporal_order"].batch(rng, T, 200)
+    said = batch.inputs.argmax(axis=2)
+    for sample in range(200):
+        first, second = said[said[:, sample] < 2, sample]
+        assert batch.targets[0, sample] == 2 * first + second
+    assert len(np.unique(batch.targets)) == 4
+
+
+def test_scores_are_of_sequences_never_learned_from() -> None:
+    task = TASKS["adding"]
+    learned = {batch_of(task, step, T, 4).inputs[0, 0, 0] for step in range(1, 50)}
+    assert len(learned) == 49
+    layer = load_backend("numpy").bind("gru", initialize("orthogonal", "gru", 2, 4), "float32")
+    model = SequenceModel(layer, 1, task.objective)
+    assert score(model, task, T, sequences=30, batch_size=20) == score(
+        model, task, T, sequences=30, batch_size=20
+    )
+
+
+def test_a_network_learns_to_add() -> None:
+    task = TASKS["adding"]
+    layer = load_backend("numba").bind("gru", initialize("orthogonal", "gru", 2, 24), "float32")
+    model = SequenceModel(layer, task.output_size, task.objective)
+    optimizer = Optimizer("adam", model.weights, 0.01)
+    list(train(model, lambda step: batch_of(task, step, 8, 64), optimizer, 400))
+    assert task.solved(score(model, task, 8))
