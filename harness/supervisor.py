@@ -25,6 +25,7 @@ from typing import Any
 from harness import outcome as outcomes
 from harness.case import Case
 from harness.outcome import Failed, Outcome, Unsupported
+from harness.studies.study import STUDIES
 
 START_SECONDS = 120.0
 """How long a worker may take to load its backend."""
@@ -52,6 +53,8 @@ class Supervisor:
     def run(self, case: Case, *, budget_seconds: float, max_seconds: float, hang_seconds: float) -> Outcome:
         """One case, to its end."""
         try:
+            if STUDIES[case.study].needs_fresh_process():
+                self._end()
             self._start()
             if self._unavailable is not None:
                 return Unsupported(self._unavailable)

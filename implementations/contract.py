@@ -378,7 +378,8 @@ class Backend(ABC):
 
     def device_memory(self) -> AbstractContextManager[dict[str, int]] | None:
         """On a device with memory of its own: a context that fills in `allocated_bytes` and
-        `reserved_bytes`, peaks above the baseline.  None where the process's own memory is what counts."""
+        `reserved_bytes`, peaks above the baseline, and, where the driver says it, `process_bytes`: all that
+        the process has there.  None where the process's own memory is what counts."""
         return None
 
     def describe(self) -> dict[str, str]:

@@ -117,6 +117,10 @@ class Study(ABC):
         """
         return iter(())
 
+    def needs_fresh_process(self) -> bool:
+        """Whether each case here must have a worker in which nothing was measured before."""
+        return False
+
     def why_not(self, case: Case, context: Context) -> str | None:
         """Why this case is not started here (the backend lacks it, it is too large, it takes too long)."""
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,27 +10,10 @@ import pytest
 from harness.measure.agreement import Disagreement, agreements, require_agreement
 from harness.measure.environment import environment
 from harness.measure.estimate import estimate_seconds, why_too_large
-from harness.measure.memory import peak_of
 from harness.measure.problem import Problem
 from harness.measure.timing import MINIMUM_SAMPLES, time_calls
 from harness.measure.work import Sizes, Work, flop
 from implementations.registry import CELLS, load_backend
-
-MIB = 2**20
-ON_CPU = SimpleNamespace(device_memory=lambda: None)
-
-
-@pytest.mark.parametrize("mib", [10, 64, 300])
-def test_a_known_allocation_is_measured(mib):
-    peak = peak_of(lambda: np.ones(mib * MIB, np.uint8), ON_CPU)
-    assert abs(peak.peak_bytes - mib * MIB) <= max(0.02 * mib * MIB, MIB)
-
-
-def test_memory_freed_before_does_not_hide_what_a_call_takes():
-    kept = [np.ones(MIB // 8, np.uint8) for _ in range(400)]
-    del kept
-    peak = peak_of(lambda: [np.ones(MIB // 8, np.uint8) for _ in range(400)], ON_CPU)
-    assert abs(peak.peak_bytes - 50 * MIB) <= 2 * MIB
 
 
 def test_samples_are_in_order_with_the_first_call_and_warm_ups_apart():

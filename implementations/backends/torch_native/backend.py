@@ -89,4 +89,13 @@ class TorchBackend(Backend):
             else "off",
             "mkl": "yes" if torch.backends.mkl.is_available() else "no",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            **arithmetic_flags(),
         }
+
+
+def arithmetic_flags() -> dict[str, str]:
+    """The switches of torch that trade exactness, or repeatability, for speed, as they stand."""
+    return {
+        "deterministic_algorithms": str(torch.are_deterministic_algorithms_enabled()),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }

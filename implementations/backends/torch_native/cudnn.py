@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from implementations.backends.torch_native.backend import TorchBackend
+from implementations.backends.torch_native.backend import TorchBackend, arithmetic_flags
+from implementations.backends.torch_native.driver import process_memory_bytes
 
 LONGEST_SEQUENCE = 65535
 """cuDNN refuses 65 536 steps and more."""
@@ -121,7 +122,8 @@ class CudnnBackend(TorchBackend):
 
     @contextmanager
     def device_memory(self) -> Iterator[dict[str, int]]:
-        """Peaks of torch's allocator above what is in use and reserved on entry.
+        """Peaks of torch's allocator above what is in use and reserved on entry, and, where the driver says
+        it, `process_bytes`: all that this process has on the device on leaving.
 
         Its cache is emptied first: memory kept from earlier calls would hide what this one reserves.
         """
@@ -134,6 +136,9 @@ class CudnnBackend(TorchBackend):
         torch.cuda.synchronize()
         found["allocated_bytes"] = torch.cuda.max_memory_allocated() - allocated
         found["reserved_bytes"] = torch.cuda.max_memory_reserved() - reserved
+        process = process_memory_bytes(str(torch.cuda.get_device_properties().uuid))
+        if process is not None:
+            found["process_bytes"] = process
 
     def describe(self) -> dict[str, str]:
         major, minor = torch.cuda.get_device_capability()
@@ -144,4 +149,7 @@ class CudnnBackend(TorchBackend):
             "device": torch.cuda.get_device_name(),
             "compute_capability": f"{major}.{minor}",
             "tf32": 'only in dtype "tf32"',
+            "cudnn_deterministic": str(torch.backends.cudnn.deterministic),
+            "cudnn_benchmark": str(torch.backends.cudnn.benchmark),
+            **arithmetic_flags(),
         }
