@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.case import Case
-from harness.run import in_order
+from harness.executor import blocks
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
 axes = st.dictionaries(st.text(min_size=1), scalars, max_size=5)
@@ -40,23 +40,26 @@ def cases():
     ]
 
 
-def test_blocks_stay_together_and_replicates_follow_each_other():
-    ordered = list(in_order(cases(), seed=0))
-    assert sorted(c.key for c in ordered) == sorted(c.key for c in cases())
-    assert [c.replicate for c in ordered] == [0] * 24 + [1] * 24
-    blocks = [c.block for c in ordered]
-    assert all(len(set(blocks[i : i + 4])) == 1 for i in range(0, len(blocks), 4))
+def in_order(cases, seed):
+    return [case for block in blocks(cases, seed) for case in block]
+
+
+def test_blocks_are_whole_and_replicates_follow_each_other():
+    found = list(blocks(cases(), seed=0))
+    assert sorted(c.key for block in found for c in block) == sorted(c.key for c in cases())
+    assert [block[0].replicate for block in found] == [0] * 6 + [1] * 6
+    assert all(len(block) == 4 and len({c.block for c in block}) == 1 for block in found)
 
 
 def test_the_order_within_blocks_is_random_but_repeatable():
-    orders = [tuple(c.backend for c in list(in_order(cases(), 0))[i : i + 4]) for i in range(0, 48, 4)]
+    orders = [tuple(c.backend for c in block) for block in blocks(cases(), 0)]
     assert len(set(orders)) > 3
-    assert list(in_order(cases(), 0)) == list(in_order(cases(), 0))
-    assert list(in_order(cases(), 0)) != list(in_order(cases(), 1))
+    assert in_order(cases(), 0) == in_order(cases(), 0)
+    assert in_order(cases(), 0) != in_order(cases(), 1)
 
 
 def test_a_resumed_run_keeps_the_order_of_what_is_left():
-    whole = list(in_order(cases(), 0))
+    whole = in_order(cases(), 0)
     left = [case for case in in_order(whole[::-1][:20], 0) if case.replicate == 1]
-    blocks = [case.block for case in left]
-    assert [b for i, b in enumerate(blocks) if b not in blocks[:i]]
+    seen = [case.block for case in left]
+    assert [b for i, b in enumerate(seen) if b not in seen[:i]]

@@ -1,0 +1,91 @@
+"""Cases on this machine: one live worker per backend and replicate, one of them at work at a time.
+
+So the backends of one comparison are measured close together, and nobody else is at work on the machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+from harness.case import Case
+from harness.executor import Ended, Starting, blocks
+from harness.measure.machine import Machine
+from harness.plan import Plan
+from harness.supervisor import Supervisor
+
+
+class Local:
+    """The executor of one machine."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._workers = Workers(
+            lambda backend: Supervisor(backend, plan.threads, plan.corpus),
+        )
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return Machine.here()
+
+    def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
+        """One case after the other."""
+        plan = self._plan
+        for case in (case for block in blocks(cases, plan.seed) for case in block):
+            self._workers.for_replicate(case.replicate)
+            starting(case)
+            started = time.monotonic()
+            outcome = self._workers[case.backend].run(
+                case,
+                budget_seconds=plan.budget_seconds,
+                max_seconds=plan.max_seconds,
+                hang_seconds=plan.hang_seconds,
+            )
+            elapsed = time.monotonic() - started
+            yield Ended(case, outcome, elapsed, self._machine, self._workers.description(case.backend))
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._workers.end()
+
+
+class Workers:
+    """The live workers of one replicate, by backend.
+
+    Args:
+        make: backend -> its supervisor.
+    """
+
+    def __init__(self, make: Callable[[str], Supervisor]) -> None:
+        self._make = make
+        self._live: dict[str, Supervisor] = {}
+        self._stack = ExitStack()
+        self._replicate: int | None = None
+
+    def for_replicate(self, replicate: int) -> None:
+        """End the workers of another replicate: each has fresh processes."""
+        if replicate != self._replicate:
+            self.end()
+            self._replicate = replicate
+
+    def __getitem__(self, backend: str) -> Supervisor:
+        if backend not in self._live:
+            supervisor = self._make(backend)
+            self._stack.callback(supervisor.close)
+            self._live[backend] = supervisor
+        return self._live[backend]
+
+    def description(self, backend: str) -> dict[str, Any]:
+        """What the backend said of itself, by its name; empty where it never spoke."""
+        said = self._live[backend].description if backend in self._live else None
+        return {} if said is None else {backend: said}
+
+    def end(self) -> None:
+        """End all workers."""
+        self._live.clear()
+        self._stack.close()
