@@ -166,6 +166,8 @@ class Cell(ABC):
     name: str
     gates: tuple[str, ...]
     state_names: tuple[str, ...] = ("h",)
+    direct_gates: bool = False
+    """Whether every pre-activation is weight_ih x + weight_hh h + biases, and no gate reads another."""
 
     def parameter_shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every parameter.

@@ -37,6 +37,7 @@ class LSTM(Cell):
     name = "lstm"
     gates = ("i", "f", "g", "o")
     state_names = ("h", "c")
+    direct_gates = True
 
     def _gates(self, parameters: Parameters, x: Array, h: Array) -> tuple[Array, Array, Array, Array]:
         """i, f, g, o, each (B, H)."""

@@ -61,6 +61,7 @@ class SimpleRNN(Cell):
     """
 
     gates = ("h",)
+    direct_gates = True
 
     def __init__(self, name: str, activation: Activation) -> None:
         self.name = name

@@ -1,0 +1,174 @@
+"""Clipping inside the backward pass of any backend, against the analytic recurrence and torch's own hooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness.clipping import Clipping
+from harness.gradients import adjoint_decay
+from harness.initializations import initialize
+from harness.training.through_time import bind_clipped, why_not_through_time
+from implementations.contract import BackendUnavailable, TapeUsed
+from implementations.registry import CELLS, load_backend
+
+T, B, WIDTH, H = 7, 3, 2, 4
+DIRECT = [name for name, cell in CELLS.items() if cell.direct_gates]
+
+
+def scene(cell: str) -> tuple[Any, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    parameters = initialize("xavier_uniform", cell, WIDTH, H, seed=1, gain=1.5)
+    return parameters, rng.standard_normal((T, B, WIDTH)), rng.standard_normal((T, B, H))
+
+
+def bound(backend: str, cell: str, clipping: Clipping) -> Any:
+    try:
+        loaded = load_backend(backend)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    if reason := loaded.why_unsupported(cell, "float64", training=True):
+        pytest.skip(reason)
+    return bind_clipped(loaded, cell, scene(cell)[0], "float64", clipping)
+
+
+def back(layer: Any, inputs: np.ndarray, grad_output: np.ndarray) -> Any:
+    native = layer.backend.to_native
+    forward = layer.forward(native(inputs), training=True)
+    return layer.backward(forward.tape, native(grad_output))
+
+
+RULES = [
+    Clipping("value", 0.3, place="state"),
+    Clipping("per_sample_norm", 0.5, place="state"),
+    Clipping("global_norm", 0.5, place="state"),
+    Clipping("truncated", steps=3),
+    Clipping("truncated", steps=99),
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch", "jax"])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.rule}-{rule.threshold or rule.steps}")
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_is_the_analytic_recurrence(cell: str, rule: Clipping, backend: str) -> None:
+    parameters, inputs, grad_output = scene(cell)
+    layer = bound(backend, cell, rule)
+    found = back(layer, inputs, grad_output)
+    expected = adjoint_decay(cell, parameters, inputs, grad_output=grad_output, clipping=rule)
+    numpy = layer.backend.to_numpy
+    for name, array in expected.parameters.items():
+        np.testing.assert_allclose(numpy(found.parameters[name]), array, atol=1e-12, err_msg=name)
+    delta_0 = np.linalg.norm(numpy(found.initial_state[0]), axis=1)
+    np.testing.assert_allclose(delta_0, 10.0 ** expected.log10_total[0], atol=1e-12)
+    if rule.rule == "value":
+        assert layer.counts.changed > 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("place", ["state", "gates"])
+def test_a_threshold_out_of_reach_changes_nothing(cell: str, backend: str, place: Any) -> None:
+    parameters, inputs, grad_output = scene(cell)
+    rule = Clipping("value", 1e9, place=place)
+    if why_not_through_time(cell, rule):
+        pytest.skip("its gates cannot be had")
+    layer = bound(backend, cell, rule)
+    plain = layer.backend.bind(cell, parameters, "float64")
+    ours, theirs = back(layer, inputs, grad_output), back(plain, inputs, grad_output)
+    numpy = layer.backend.to_numpy
+    np.testing.assert_allclose(numpy(ours.inputs), numpy(theirs.inputs), atol=1e-12)
+    for name in theirs.parameters:
+        np.testing.assert_allclose(
+            numpy(ours.parameters[name]), numpy(theirs.parameters[name]), atol=1e-12, err_msg=name
+        )
+    assert layer.counts.changed == 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str) -> None:
+    """Independent autograd: a hook that clamps the gradient of each step's pre-activations."""
+    limit = 0.2
+    parameters, inputs, grad_output = scene(cell)
+    weights = {n: torch.tensor(a, requires_grad=True) for n, a in parameters.arrays().items()}
+    x = torch.tensor(inputs, requires_grad=True)
+    h = c = torch.zeros(B, H, dtype=torch.float64)
+    outputs = []
+    for t in range(T):
+        a = (
+            x[t] @ weights["weight_ih"].T
+            + weights["bias_ih"]
+            + h @ weights["weight_hh"].T
+            + weights["bias_hh"]
+        )
+        a.register_hook(lambda grad: grad.clamp(-limit, limit))
+        if cell == "lstm":
+            i, f, g, o = a.split(H, dim=1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+        else:
+            h = a.tanh()
+        outputs.append(h)
+    torch.stack(outputs).backward(torch.tensor(grad_output))
+    layer = bound(backend, cell, Clipping("value", limit, place="gates"))
+    found, numpy = back(layer, inputs, grad_output), layer.backend.to_numpy
+    assert layer.counts.changed > 0
+    np.testing.assert_allclose(numpy(found.inputs), x.grad.numpy(), atol=1e-12)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(
+            numpy(found.parameters[name]), weight.grad.numpy(), atol=1e-12, err_msg=name
+        )
+
+
+def test_a_clamped_scalar_follows_its_closed_form() -> None:
+    """Linear, w > 1, the loss at T alone: δ_l = min(c, w^l δ_0)."""
+    w, limit, steps = 1.3, 2.0, 6
+    parameters = initialize("identity", "rnn_linear", 1, 1, gain=w)
+    rule = Clipping("value", limit, place="state")
+    layer = bind_clipped(load_backend("numpy"), "rnn_linear", parameters, "float64", rule)
+    forward = layer.forward(np.zeros((steps, 1, 1)), training=True)
+    found = layer.backward(forward.tape, None, (np.ones((1, 1)),))
+    assert found.initial_state[0].item() == pytest.approx(min(limit, w**steps))
+    assert layer.counts.met == steps + 1
+
+
+@pytest.mark.parametrize("place", ["state", "gates"])
+def test_new_values_and_one_backward_per_tape(place: Any) -> None:
+    parameters, inputs, grad_output = scene("lstm")
+    other = initialize("orthogonal", "lstm", WIDTH, H, seed=5)
+    rule = Clipping("value", 0.1, place=place)
+    layer = bind_clipped(load_backend("numba"), "lstm", parameters, "float64", rule)
+    layer.update(other.arrays())
+    fresh = bind_clipped(load_backend("numba"), "lstm", other, "float64", rule)
+    ours, theirs = back(layer, inputs, grad_output), back(fresh, inputs, grad_output)
+    for name in theirs.parameters:
+        np.testing.assert_array_equal(ours.parameters[name], theirs.parameters[name])
+    np.testing.assert_allclose(
+        layer.forward(inputs, training=False).output, layer.forward(inputs, training=True).output, atol=1e-14
+    )
+    tape = layer.forward(inputs, training=True).tape
+    layer.backward(tape, grad_output)
+    with pytest.raises(TapeUsed):
+        layer.backward(tape, grad_output)
+
+
+def test_what_cannot_be_had_says_so() -> None:
+    rule = Clipping("value", 0.1, place="gates")
+    parameters = initialize("orthogonal", "gru", WIDTH, H)
+    with pytest.raises(ValueError, match=r"'gates' cannot be had for gru: .* it can for rnn_tanh"):
+        bind_clipped(load_backend("numpy"), "gru", parameters, "float64", rule)
+    assert why_not_through_time("gru", Clipping("value", 0.1)) is None
+
+
+def test_what_is_not_finite_is_counted() -> None:
+    parameters, inputs, grad_output = scene("rnn_tanh")
+    layer = bind_clipped(
+        load_backend("numpy"), "rnn_tanh", parameters, "float64", Clipping("value", 0.1, place="state")
+    )
+    grad_output[3, 1, 2] = np.nan
+    with np.errstate(invalid="ignore"):
+        back(layer, inputs, grad_output)
+    assert layer.counts.non_finite > 0
