@@ -35,7 +35,8 @@ class Plan(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     seed: Annotated[int, Field(ge=0)] = 0
-    replicates: Annotated[int, Field(ge=1)] = 1
+    replicates: Annotated[int, Field(ge=1)] = 3
+    """In how many fresh processes each timed case is measured: one says nothing of how much they differ."""
     num_threads: Annotated[int | None, Field(ge=1)] = None
     """Threads that every backend gets; all cores that this process may use where absent."""
     budget_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
@@ -67,13 +68,13 @@ class Plan(BaseModel):
     def cases(self) -> list[Case]:
         """Every case, once, in the plan's order; replicate after replicate.
 
-        Only what is timed or weighed is repeated: a gradient comes out the same in every process.
+        Only what is timed is repeated: a gradient comes out the same in every process, and so does a peak.
         """
         found: dict[str, Case] = {}
         text = {} if self.corpus is None else {"corpus": _identity(Path(self.corpus))}
         for replicate in range(self.replicates):
             for name, axes in self.axes():
-                if replicate and not STUDIES[name].timing:
+                if replicate and not STUDIES[name].repeated:
                     continue
                 for point in STUDIES[name].points(axes):
                     read = text if point.get("inputs") == "text" else {}
@@ -81,6 +82,8 @@ class Plan(BaseModel):
                     found.setdefault(case.key, case)
             here = [case for case in found.values() if case.replicate == replicate]
             for name, axes in self.axes():
+                if replicate and not STUDIES[name].repeated:
+                    continue
                 for point in STUDIES[name].points_beside(axes, here):
                     case = Case(name, point, replicate)
                     found.setdefault(case.key, case)

@@ -91,13 +91,15 @@ class Context:
 class Study(ABC):
     """One question.
 
-    `timing`: nothing else may run beside its cases.  `compares_backends`: its backend axis is what people
-    sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
+    `timing`: nothing else may run beside its cases.  `repeated`: its cases differ from process to process, so
+    each is measured in as many fresh ones as the plan has replicates.  `compares_backends`: its backend axis
+    is what people sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
     """
 
     name: ClassVar[str]
     question: ClassVar[str]
     timing: ClassVar[bool] = False
+    repeated: ClassVar[bool] = False
     compares_backends: ClassVar[bool] = True
     Axes: ClassVar[type[StudyAxes]]
 

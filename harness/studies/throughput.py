@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from harness.case import Case
 from harness.measure.roofline import demands
-from harness.measure.timing import MINIMUM_SAMPLES, time_calls
+from harness.measure.stability import Budget
+from harness.measure.timing import MINIMUM_SAMPLES, Timing, time_steadily
 from harness.measure.work import Sizes, flop
 from harness.outcome import Measured
 from harness.studies.passes import PassStudy, is_training, prepare, prove
 from harness.studies.study import STUDIES, Context
+
+COLUMNS = ("phase", "attempt", "index", "loops", "seconds", "cpu_seconds", "preempted")
 
 
 class Throughput(PassStudy):
     name = "throughput"
     question = "Which backend is fastest, where, and by how much?"
     calls = MINIMUM_SAMPLES + 2
+    repeated = True
 
     def measure(self, case: Case, context: Context) -> Measured:
         training, sizes = is_training(case), Sizes.of(case)
         problem, prepared = prepare(case, context)
-        samples = time_calls(
-            lambda: prepared.run(training=training), context.backend.synchronize, context.budget_seconds
+        timing = time_steadily(
+            lambda: prepared.run(training=training),
+            context.backend.synchronize,
+            context.budget_seconds,
+            Budget(context.num_threads, context.backend.device),
         )
         return Measured(
-            {
-                "phase": [s.phase for s in samples],
-                "index": [s.index for s in samples],
-                "loops": [s.loops for s in samples],
-                "seconds": [s.seconds for s in samples],
-            },
+            {name: [getattr(sample, name) for sample in timing.samples] for name in COLUMNS},
             {
                 "flop": flop(problem.cell, sizes, training=training),
                 **vars(demands(problem.cell, problem.dtype, sizes, training=training)),
@@ -36,8 +38,17 @@ class Throughput(PassStudy):
                 "steps": sizes.seq_len * sizes.batch_size,
                 "num_threads": context.backend.num_threads,
                 "relative_error": prove(problem, prepared, training=training),
+                "attempts": len(timing.unstable),
+                "unstable": "; ".join(timing.unstable[-1]) or None,
+                "disturbed": _disturbed(timing),
             },
         )
+
+
+def _disturbed(timing: Timing) -> str | None:
+    """What disturbed each attempt that was not the last, in words."""
+    earlier = [f"attempt {i + 1}: {'; '.join(why)}" for i, why in enumerate(timing.unstable[:-1])]
+    return "; ".join(earlier) or None
 
 
 STUDIES.register("throughput")(Throughput())

@@ -49,7 +49,7 @@ def test_several_blocks_of_one_study_make_each_case_once():
     block = SMALL["studies"]["throughput"]
     both = {"throughput": [block, {**block, "seq_len": [4, 8]}]}
     lengths = [c.axes["seq_len"] for c in checked({"name": "two", "studies": both}, "test").cases()]
-    assert sorted(lengths) == sorted([2, 4, 8] * 2 * 2)
+    assert sorted(lengths) == sorted([2, 4, 8] * 2 * 2 * 3)
 
 
 def test_select_narrows_and_replaces():

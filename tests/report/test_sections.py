@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,19 @@ def answer(name: str, run: Run) -> Answer:
     return found
 
 
-def throughput_run(folder: Path, seconds: dict[tuple[str, int], list[float]]) -> Run:
-    """(backend, T) -> the median of each process."""
-    listed = [
-        (Case("throughput", sizes(backend, "gru", seq_len, 1) | {"pass": "inference"}, i), timed(s, seq_len))
-        for (backend, seq_len), medians in seconds.items()
-        for i, s in enumerate(medians)
-    ]
+def throughput_run(
+    folder: Path,
+    seconds: dict[tuple[str, int], list[float]],
+    unstable: dict[tuple[str, int], str] | None = None,
+) -> Run:
+    """(backend, T) -> the median of each process; and what disturbed all of them."""
+    listed = []
+    for (backend, seq_len), medians in seconds.items():
+        why = {"unstable": (unstable or {}).get((backend, seq_len))}
+        for i, median in enumerate(medians):
+            axes = sizes(backend, "gru", seq_len, 1) | {"pass": "inference"}
+            found = timed(median, seq_len)
+            listed.append((Case("throughput", axes, i), replace(found, facts={**found.facts, **why})))
     return Run.read(write_run(folder, listed))
 
 
@@ -87,7 +94,7 @@ def test_differences_between_processes_are_judged(tmp_path: Path) -> None:
         },
     )
     found = answer("throughput", run)
-    assert any("1 of 2 speed-ups differ from 1×" in sentence for sentence in found.details)
+    assert any("2 speed-ups over torch: 1 faster and 1 ambiguous" in sentence for sentence in found.details)
 
 
 def test_without_torch_the_slowest_stands_in_as_reference(tmp_path: Path) -> None:
@@ -197,3 +204,14 @@ def test_a_study_without_a_number_has_no_answer(tmp_path: Path, name: str, outco
     question = SECTIONS[name]
     run = Run.read(write_run(tmp_path, [(Case(question.study, {"backend": "numba"}), outcome)]))
     assert question.answer(run) is None
+
+
+def test_what_stayed_unstable_is_marked_and_nothing_is_concluded(tmp_path: Path) -> None:
+    medians = {("torch", 8): [1.0, 1.01, 0.99], ("numba", 8): [0.5, 0.51, 0.49]}
+    run = throughput_run(tmp_path, medians, unstable={("numba", 8): "load: others used 1.50 of 2 cores"})
+    found = answer("throughput", run)
+    assert found.table is not None
+    assert any("†" in cell for row in found.table.rows for cell in row)
+    numba = found.summary.set_index("backend").loc["numba"]
+    assert (numba["verdict"], numba["verdict_reason"]) == ("invalid", "3 processes unstable (load)")
+    assert any("stayed unstable (†" in sentence for sentence in found.details)

@@ -10,7 +10,8 @@ from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, records
 from harness.report.summaries.speedups import Speedups, speedups
 from harness.report.tables import Table
-from harness.report.words import counted, listed, plain, setting, split_constant, times
+from harness.report.verdicts import WORDS
+from harness.report.words import counted, listed, missing, plain, setting, split_constant, times
 
 
 @question(
@@ -19,8 +20,8 @@ from harness.report.words import counted, listed, plain, setting, split_constant
     study="throughput",
     order=12,
     explanation=(
-        "Ratios of times on the same cases, condensed to their geometric mean; no case that both ran is left "
-        "out, and the worst is named."
+        "Ratios of times on the same cases within the same replicate, condensed to their geometric mean, "
+        "with its 95 % interval over replicates; no case that both ran is left out, and the worst is named."
     ),
     optional=True,
 )
@@ -30,7 +31,7 @@ def answer(run: Run) -> Answer | None:
         return None
     overall = _overall(summary)
     head = [
-        f"{times(row['speedup'])} the speed of {row['peer']} (at worst {times(row['worst'])})"
+        f"{times(row['speedup'])} the speed of {row['peer']} ({_interval(row)}at worst {times(row['worst'])})"
         for row in overall
     ]
     return Answer(
@@ -52,12 +53,25 @@ def _overall(summary: Speedups) -> list[dict[str, Any]]:
     return records(rows.sort_values("speedup"))
 
 
+def _interval(row: Mapping[str, Any]) -> str:
+    """ "2.1× to 2.4×, ", or nothing where one process has no interval."""
+    if missing(row["speedup_low"]):
+        return ""
+    return f"{times(row['speedup_low'])} to {times(row['speedup_high'])}, "
+
+
+def _verdicts(row: Mapping[str, Any]) -> str:
+    if missing(row["speedup_low"]):
+        return ""
+    return f"; of the points, {listed([f'{int(row[word])} {word}' for word in WORDS if row[word]])}"
+
+
 def _worst(row: Mapping[str, Any], summary: Speedups) -> str:
     place = _place(row, summary)
     begin = f"Against {row['peer']}, over {counted(int(row['points']), 'case')}"
     if row["worst"] >= 1:
-        return f"{begin}: nowhere slower; the least lead is {times(row['worst'])}{place}."
-    return f"{begin}: slower at {times(row['worst'])} in the worst of them{place}."
+        return f"{begin}: nowhere slower; the least lead is {times(row['worst'])}{place}{_verdicts(row)}."
+    return f"{begin}: slower at {times(row['worst'])} in the worst of them{place}{_verdicts(row)}."
 
 
 def _place(row: Mapping[str, Any], summary: Speedups) -> str:

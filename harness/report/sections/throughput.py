@@ -13,11 +13,13 @@ from harness.report.statistics import geometric_mean
 from harness.report.summaries.grouping import groups, least, most, only
 from harness.report.summaries.throughput import Throughput, throughput
 from harness.report.tables import Table
+from harness.report.verdicts import THRESHOLD, WORDS
 from harness.report.words import (
     NOT_AVAILABLE,
     counted,
     listed,
     milliseconds,
+    percent,
     phrase,
     plain,
     setting,
@@ -26,6 +28,9 @@ from harness.report.words import (
     symbol,
     times,
 )
+
+UNSTABLE = "†"
+"""Stands beside a number that something disturbed."""
 
 
 @question(
@@ -125,13 +130,27 @@ def _processes(summary: Throughput) -> list[str]:
             "Each case ran in one process; how much processes differ was not measured, so no intervals "
             "are given, and small differences mean nothing."
         ]
-    others = summary.frame[(summary.frame["backend"] != summary.reference) & summary.frame["speedup"].notna()]
-    found = int(others["speedup_distinguishable"].sum())
-    if others.empty:
+    judged = summary.frame["verdict"].dropna()
+    sentences = []
+    if len(judged):
+        counts = [(word, int((judged == word).sum())) for word in WORDS]
+        words = [f"{number} {word}" for word, number in counts if number]
+        sentences.append(
+            f"Over up to {most} processes per case, {counted(len(judged), 'speed-up')} over "
+            f"{summary.reference}: {listed(words)} (t-interval on paired ratios, "
+            f"false-discovery rate 5 % over all of them, practical threshold {percent(THRESHOLD)})."
+        )
+    return [*sentences, *_unstable(summary)]
+
+
+def _unstable(summary: Throughput) -> list[str]:
+    cases = summary.processes
+    unstable, again = int(cases["unstable"].notna().sum()), int((cases["attempts"] > 1).sum())
+    if not again and not unstable:
         return []
     return [
-        f"Over up to {most} processes per case, {found} of {counted(len(others), 'speed-up')} differ from 1× "
-        f"(t-test on logarithms, false-discovery rate 5 %)."
+        f"{counted(again, 'case')} of {len(cases)} measured again because something disturbed the samples; "
+        f"{unstable} stayed unstable ({UNSTABLE} in the table): nothing is concluded from them."
     ]
 
 
@@ -151,12 +170,13 @@ def _table(run: Run, summary: Throughput) -> Table:
     for chosen, part in groups(summary.frame, summary.axes):
         seconds = part.set_index("backend")["seconds"]
         first = part.set_index("backend")["first_call_seconds"]
+        unstable = part.set_index("backend")["unstable"]
         ranked = seconds.sort_values()
         best = len(ranked) > 1
         rows.append(
             (
                 *(plain(chosen[axis]) for axis in varying),
-                *(milliseconds(float(seconds.get(name, float("nan")))) for name in present),
+                *(_marked(seconds.get(name), unstable.get(name)) for name in present),
                 str(ranked.index[0]) if best else NOT_AVAILABLE,
                 times(ranked.iloc[1] / ranked.iloc[0]) if best else NOT_AVAILABLE,
                 *(milliseconds(float(first.get(name, float("nan")))) for name in present),
@@ -169,6 +189,13 @@ def _table(run: Run, summary: Throughput) -> Table:
         setting(constant),
         "lead: over the second fastest",
         "first call: of this case, in a process that may have compiled for earlier ones",
+        f"{UNSTABLE}: some process stayed unstable" if summary.frame["unstable"].any() else "",
     )
     numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
     return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, *present, "lead", *first_calls}))
+
+
+def _marked(seconds: float | None, unstable: float | None) -> str:
+    """The time in ms, with a mark where a process stayed unstable."""
+    text = milliseconds(float("nan") if seconds is None else float(seconds))
+    return f"{text} {UNSTABLE}" if unstable else text

@@ -1,4 +1,8 @@
-"""Speed-ups of each backend over each other one: geometric mean and worst point, per cell and pass."""
+"""Speed-ups of each backend over each other one: geometric mean and worst point, per cell and pass.
+
+Ratios are taken within a replicate, where both ran next to each other; the interval of a mean over many
+settings is that of its values in the replicates.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,22 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
-from harness.report.statistics import geometric_mean
+from harness.report.statistics import Estimate, estimate, geometric_mean
 from harness.report.summaries.grouping import groups, least, most
-from harness.report.summaries.throughput import Throughput, throughput
+from harness.report.summaries.throughput import Throughput, by_replicate, throughput, why_invalid
+from harness.report.verdicts import WORDS, Comparison, judge, paired_ratio
 
 
 @dataclass(frozen=True)
 class Speedups:
     """Args:
     frame: one row per backend, peer and kind (cell and pass; all of them: NaN): points, speedup (geometric
-        mean of the peer's time over the backend's), worst, best, and `worst_…`: the axes of the worst point.
+        mean of the peer's time over the backend's) with speedup_low and speedup_high, worst, best, how
+        many points are faster, slower, same, ambiguous, invalid, and `worst_…`: the axes of the worst point.
     champion: the backend that is fastest most often.
     kinds: the axes of a kind.
     axes: every axis of a setting.
@@ -49,7 +56,8 @@ def speedups(run: Run) -> Speedups | None:
         return None
     frame = pd.DataFrame(rows).reindex(
         columns=[
-            *("backend", "peer", *kinds, "points", "speedup", "worst", "best"),
+            *("backend", "peer", *kinds, "points", "speedup", "speedup_low", "speedup_high"),
+            *("worst", "best", *WORDS),
             *(f"worst_{axis}" for axis in timed.axes),
         ]
     )
@@ -57,20 +65,42 @@ def speedups(run: Run) -> Speedups | None:
 
 
 def _shared(timed: Throughput, backend: str, peer: str) -> pd.DataFrame:
-    """The settings that both were measured on, with the ratio of their times."""
-    frame = timed.frame
-    ours, theirs = (frame.loc[frame["backend"] == name, [*timed.axes, "seconds"]] for name in (backend, peer))
-    both = ours.merge(theirs, on=timed.axes, suffixes=("", "_peer")) if timed.axes else pd.DataFrame()
-    return both.assign(ratio=both["seconds_peer"] / both["seconds"]) if not both.empty else both
+    """The settings that both were measured on in some replicate: the ratio of their times, its values by
+    replicate, and the verdict over all of them."""
+    rows, comparisons = [], []
+    sides = [timed.processes[timed.processes["backend"] == name] for name in (backend, peer)]
+    theirs_by_setting = dict(list(sides[1].groupby("setting")))
+    for setting, ours in sides[0].groupby("setting", sort=False):
+        theirs = theirs_by_setting.get(setting, ours.iloc[:0])
+        ratio = paired_ratio(by_replicate(theirs), by_replicate(ours))
+        if ratio.processes:
+            pairs = theirs.merge(ours, on="replicate", suffixes=("_peer", ""))
+            ratios = dict(zip(pairs["replicate"], pairs["seconds_peer"] / pairs["seconds"], strict=True))
+            axes = {axis: ours[axis].iloc[0] for axis in timed.axes}
+            rows.append({**axes, "ratio": ratio.value, "ratios": ratios})
+            comparisons.append(Comparison(ratio, why_invalid(ours, theirs)))
+    verdicts = [verdict.word for verdict in judge(comparisons)]
+    return pd.DataFrame(rows).assign(verdict=verdicts) if rows else pd.DataFrame()
+
+
+def _mean(part: pd.DataFrame) -> Estimate:
+    """The geometric mean over the points, judged by its values in the replicates that have all of them."""
+    shared = set.intersection(*(set(ratios) for ratios in part["ratios"]))
+    if len(shared) < 2:
+        return Estimate(geometric_mean(part["ratio"]), np.nan, np.nan, np.nan, len(shared))
+    return estimate([geometric_mean([ratios[r] for ratios in part["ratios"]]) for r in sorted(shared)])
 
 
 def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, object]:
-    worst = least(part, "ratio")
+    worst, mean = least(part, "ratio"), _mean(part)
     return {
         "points": len(part),
-        "speedup": geometric_mean(part["ratio"]),
+        "speedup": mean.value,
+        "speedup_low": mean.low,
+        "speedup_high": mean.high,
         "worst": worst["ratio"],
         "best": most(part, "ratio")["ratio"],
+        **{word: int((part["verdict"] == word).sum()) for word in WORDS},
         **{f"worst_{axis}": worst[axis] for axis in axes},
     }
 

@@ -1,7 +1,13 @@
-"""Throughput: seconds of one call per backend and setting, and the speed-up over a reference backend."""
+"""Throughput: seconds of one call per backend and setting, and the speed-up over a reference backend.
+
+The process is the unit: of each, the median of the samples of its last attempt, the first that nothing
+disturbed (or the last that there was time for).  Speed-ups are ratios within one replicate, where both
+backends ran next to each other.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
-from harness.report.statistics import Estimate, distinguishable, estimate
+from harness.report.statistics import Estimate, estimate
 from harness.report.summaries.grouping import groups, has, in_order
+from harness.report.verdicts import Comparison, judge, paired_ratio
+from harness.report.words import counted
 
 PREFERRED_REFERENCE = "torch"
 """What people know; where it was not measured, the slowest of the backends measured most often stands in."""
@@ -21,16 +29,20 @@ STUDY = "throughput"
 @dataclass(frozen=True)
 class Throughput:
     """Args:
-    frame: one row per setting and backend.  seconds, seconds_low, seconds_high, processes,
-        first_call_seconds, steps_per_second, flop_per_second, relative_error, num_threads; speedup,
-        speedup_low, speedup_high, speedup_distinguishable against `reference`.
+    frame: one row per setting and backend.  seconds, seconds_low, seconds_high, processes, unstable
+        (how many of them), first_call_seconds, steps_per_second, flop_per_second, relative_error,
+        num_threads; speedup, speedup_low, speedup_high, verdict and verdict_reason against `reference`
+        (see `harness.report.verdicts`; judged over the whole frame).
     axes: what makes a setting: every axis but the backend.
     reference: the backend that has speed-up 1.
+    processes: one row per case: axes, backend, replicate, seconds (the median of its samples),
+        first_call_seconds, unstable (what disturbed it, or None), attempts.
     """
 
     frame: pd.DataFrame
     axes: list[str]
     reference: str | None
+    processes: pd.DataFrame
 
 
 @lru_cache(maxsize=1)
@@ -45,12 +57,21 @@ def throughput(run: Run) -> Throughput | None:
     axes = [axis for axis in run.axes(STUDY) if axis != "backend"]
     cases["setting"] = cases.groupby(axes, sort=False, dropna=False).ngroup() if axes else 0
     reference = _reference(cases)
-    rows = []
+    rows, comparisons = [], []
     for setting, part in groups(cases, [*axes, "backend"]):
-        rows.append({**setting, **_speed(part), **_speedup(part, cases, reference)})
-    frame = in_order(pd.DataFrame(rows), [*axes, "backend"]).reset_index(drop=True)
-    frame["speedup_distinguishable"] = distinguishable(frame.pop("speedup_p_value"))
-    return Throughput(frame, axes, reference)
+        comparison = _comparison(part, cases, reference)
+        comparisons.append(comparison)
+        rows.append({**setting, **_speed(part), **_speedup(comparison.ratio)})
+    frame = pd.DataFrame(rows)
+    judged = (frame["backend"] != reference) & frame["speedup"].notna()
+    verdicts = judge([c for c, chosen in zip(comparisons, judged, strict=True) if chosen])
+    for column, words in (
+        ("verdict", [verdict.word for verdict in verdicts]),
+        ("verdict_reason", [verdict.reason for verdict in verdicts]),
+    ):
+        frame[column] = pd.Series(words, index=frame.index[judged], dtype=object)
+    frame = in_order(frame, [*axes, "backend"]).reset_index(drop=True)
+    return Throughput(frame, axes, reference, cases)
 
 
 def _processes(measured: pd.DataFrame) -> pd.DataFrame:
@@ -58,9 +79,20 @@ def _processes(measured: pd.DataFrame) -> pd.DataFrame:
     timed = measured[measured["seconds"] > 0]
     cases = measured.drop_duplicates("key").set_index("key", drop=False)
     cases = cases.drop(columns=["seconds"])
-    cases["seconds"] = timed[timed["phase"] == "sample"].groupby("key")["seconds"].median()
+    cases["seconds"] = last_attempt(timed).groupby("key")["seconds"].median()
     cases["first_call_seconds"] = timed[timed["phase"] == "first_call"].groupby("key")["seconds"].first()
+    for column, absent in (("unstable", None), ("attempts", 1)):
+        if column not in cases:
+            cases[column] = absent
     return cases.dropna(subset=["seconds"]).reset_index(drop=True)
+
+
+def last_attempt(timed: pd.DataFrame) -> pd.DataFrame:
+    """The samples that are read: of each case those of its last attempt.  All are kept in the record."""
+    samples = timed[timed["phase"] == "sample"]
+    if "attempt" not in samples:
+        return samples
+    return samples[samples["attempt"] == samples.groupby("key")["attempt"].transform("max")]
 
 
 def _reference(cases: pd.DataFrame) -> str | None:
@@ -81,6 +113,7 @@ def _speed(part: pd.DataFrame) -> dict[str, object]:
         "seconds_low": seconds.low,
         "seconds_high": seconds.high,
         "processes": seconds.processes,
+        "unstable": int(part["unstable"].notna().sum()),
         "first_call_seconds": float(part["first_call_seconds"].median()),
         "steps_per_second": work["steps"] / seconds.value,
         "steps_per_second_low": work["steps"] / seconds.high,
@@ -101,17 +134,32 @@ def _common(part: pd.DataFrame, column: str) -> float:
     return float(values.pop()) if len(values) == 1 else np.nan
 
 
-def _speedup(part: pd.DataFrame, cases: pd.DataFrame, reference: str | None) -> dict[str, float]:
+def _comparison(part: pd.DataFrame, cases: pd.DataFrame, reference: str | None) -> Comparison:
     """Seconds of the reference over seconds of this backend, within each replicate of the same setting."""
     here = (cases["backend"] == reference) & (cases["setting"] == part["setting"].iloc[0])
-    paired = part.merge(cases[here][["replicate", "seconds"]], on="replicate", suffixes=("", "_reference"))
-    if paired.empty:
-        ratio = Estimate(np.nan, np.nan, np.nan, np.nan, 0)
-    else:
-        ratio = estimate(paired["seconds_reference"] / paired["seconds"])
-    return {
-        "speedup": ratio.value,
-        "speedup_low": ratio.low,
-        "speedup_high": ratio.high,
-        "speedup_p_value": ratio.p_value,
-    }
+    ratio = paired_ratio(by_replicate(cases[here]), by_replicate(part))
+    return Comparison(ratio, why_invalid(part, cases[here]))
+
+
+def by_replicate(cases: pd.DataFrame) -> dict[Hashable, float]:
+    """Replicate -> seconds."""
+    return dict(zip(cases["replicate"], cases["seconds"], strict=True))
+
+
+def why_invalid(*sides: pd.DataFrame) -> str | None:
+    """Why no verdict may rest on these processes, or None: some stayed unstable, were not proven right, or
+    ran on different machines."""
+    processes = pd.concat(sides)
+    if "relative_error" in processes and processes["relative_error"].isna().any():
+        return "not held against the reference"
+    if "machine" in processes and processes["machine"].dropna().nunique() > 1:
+        return "measured on different machines"
+    unstable = processes.loc[processes["unstable"].notna(), "unstable"]
+    if unstable.empty:
+        return None
+    kinds = dict.fromkeys(str(why).partition(":")[0] for why in unstable)
+    return f"{counted(len(unstable), 'process', 'processes')} unstable ({', '.join(kinds)})"
+
+
+def _speedup(ratio: Estimate) -> dict[str, float]:
+    return {"speedup": ratio.value, "speedup_low": ratio.low, "speedup_high": ratio.high}

@@ -1,0 +1,252 @@
+"""Was the machine quiet while samples were taken?  Facts about the window, and the rule for each.
+
+    load         other processes kept more than 5 % of the allowed cores busy (/proc/stat less our own time)
+    steal        the hypervisor took more than 2 % of the allowed cores
+    waiting      our threads stood in the queue for a core for more than 5 % of the time (schedstat)
+    throttled    the control group's quota, or heat, stopped the cores; or their clock fell by more than 10 %
+    threads      our own processor time over wall time is above the thread budget
+    foreign      another process computes on the device (NVML)
+    drift        the second half of the samples differs from the first by more than 5 %, and not by chance
+    spread       the middle half of the samples spans more than 10 % of their median
+
+What this system does not tell is no reason.  Nothing is ever dropped for any of these: the samples are
+flagged, shown, and measured again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+LOAD_SHARE = 0.05
+STEAL_SHARE = 0.02
+WAITING_SHARE = 0.05
+CLOCK_DROP = 0.10
+THREADS_SLACK = 0.10
+DRIFT = 0.05
+DRIFT_SIGMAS = 3.0
+SPREAD = 0.10
+
+_TICK_SECONDS = 1.0 / os.sysconf("SC_CLK_TCK")
+_TICKS_OF_DOUBT = 2
+"""The kernel counts whole ticks, per core: so many may be wrong at either end."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a measurement may use: `num_threads` threads, on `device` ("cpu", or one with its own memory)."""
+
+    num_threads: int
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Samples of one attempt: `seconds` of a call in order; wall and processor seconds of all together."""
+
+    seconds: Sequence[float]
+    wall_seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the system has counted up to now; None where it does not say.
+
+    Args:
+        monotonic: seconds of a clock that nobody sets.
+        busy_seconds, steal_seconds: of the allowed cores together, ours included in the former.
+        own_seconds: processor time of this process and its children.
+        waited_seconds: of all our threads in the queue for a core.
+        quota_events: how often the control group ran out of its quota.
+        heat_events: how often a core was slowed for heat.
+        clock_hertz: of the fastest allowed core.
+    """
+
+    monotonic: float
+    own_seconds: float
+    busy_seconds: float | None = None
+    steal_seconds: float | None = None
+    waited_seconds: float | None = None
+    quota_events: int | None = None
+    heat_events: int | None = None
+    clock_hertz: float | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Counters before and after, on `cores` allowed cores; `foreign`: who else computes on the device."""
+
+    before: Counters
+    after: Counters
+    cores: int
+    foreign: Sequence[str] = field(default_factory=tuple)
+
+
+class Watch:
+    """Looks at the machine when it is made, and again at the end."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._before = read_counters()
+
+    def end(self) -> Window:
+        from harness.measure.foreign import foreign_processes
+
+        after = read_counters()
+        foreign = () if self._budget.device == "cpu" else foreign_processes()
+        return Window(self._before, after, len(os.sched_getaffinity(0)), foreign)
+
+
+def why_unstable(window: Window, observed: Observed, budget: Budget) -> Iterator[str]:
+    """Each reason not to trust the samples, in words with the number that it rests on."""
+    yield from _machine(window, budget)
+    yield from _threads(observed, budget)
+    if window.foreign:
+        yield f"foreign: {', '.join(window.foreign)} on the device"
+    yield from _samples(np.asarray(observed.seconds, dtype=float))
+
+
+def _machine(window: Window, budget: Budget) -> Iterator[str]:
+    before, after = window.before, window.after
+    wall = max(after.monotonic - before.monotonic, 1e-9)
+    capacity = window.cores * wall
+    doubt = _TICKS_OF_DOUBT * _TICK_SECONDS * window.cores
+    if (busy := _change(before.busy_seconds, after.busy_seconds)) is not None:
+        others = busy - (after.own_seconds - before.own_seconds)
+        if others - doubt > LOAD_SHARE * capacity:
+            yield f"load: others used {others / wall:.2f} of {window.cores} cores"
+    if (stolen := _change(before.steal_seconds, after.steal_seconds)) is not None and (
+        stolen - doubt / 2 > STEAL_SHARE * capacity
+    ):
+        yield f"steal: the hypervisor took {stolen / capacity:.0%} of the cores"
+    if (waited := _change(before.waited_seconds, after.waited_seconds)) is not None and (
+        waited > WAITING_SHARE * budget.num_threads * wall
+    ):
+        yield f"waiting: threads stood {waited / (budget.num_threads * wall):.0%} of the time in the queue"
+    if _change(before.quota_events, after.quota_events):
+        yield "throttled: the control group's quota was used up"
+    if _change(before.heat_events, after.heat_events):
+        yield "throttled: a core was slowed for heat"
+    then, now = before.clock_hertz, after.clock_hertz
+    if then and now and now < (1 - CLOCK_DROP) * then:
+        yield f"throttled: the clock fell from {then / 1e6:.0f} to {now / 1e6:.0f} MHz"
+
+
+def _threads(observed: Observed, budget: Budget) -> Iterator[str]:
+    used = observed.cpu_seconds / max(observed.wall_seconds, 1e-9)
+    if budget.device == "cpu" and used > (1 + THREADS_SLACK) * budget.num_threads:
+        yield f"threads: {used:.2f} cores in use, the budget is {budget.num_threads}"
+
+
+def _samples(seconds: np.ndarray) -> Iterator[str]:
+    if len(seconds) < 2:
+        return
+    half = len(seconds) // 2
+    first, second = seconds[:half], seconds[-half:]
+    change = float(np.median(second) / np.median(first)) - 1
+    if abs(np.log1p(change)) > np.log1p(DRIFT) and _differ(first, second):
+        yield f"drift: {change:+.0%} from the first half of the samples to the second"
+    low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75])
+    if high - low > SPREAD * middle:
+        yield f"spread: the middle half of the samples spans {(high - low) / middle:.0%} of their median"
+
+
+def _differ(first: np.ndarray, second: np.ndarray) -> bool:
+    """Mann and Whitney's rank test (1947), by its normal approximation."""
+    n, m = len(first), len(second)
+    wins = float((first[:, None] > second).sum() + 0.5 * (first[:, None] == second).sum())
+    return bool(abs(wins - n * m / 2) > DRIFT_SIGMAS * np.sqrt(n * m * (n + m + 1) / 12))
+
+
+def _change(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def read_counters() -> Counters:
+    """What this system counts, now."""
+    cores = os.sched_getaffinity(0)
+    busy, steal = _busy_and_steal(cores)
+    return Counters(
+        monotonic=time.monotonic(),
+        own_seconds=time.process_time() + _children_seconds(os.getpid()),
+        busy_seconds=busy,
+        steal_seconds=steal,
+        waited_seconds=_waited_seconds(),
+        quota_events=_quota_events(),
+        heat_events=_total(f"cpu{core}/thermal_throttle/core_throttle_count" for core in cores),
+        clock_hertz=_clock_hertz(cores),
+    )
+
+
+def _busy_and_steal(cores: set[int]) -> tuple[float | None, float | None]:
+    """Seconds by /proc/stat: user, nice, system, irq, softirq; and steal.  Guests are counted in user."""
+    names = {f"cpu{core}" for core in cores}
+    lines = [line.split() for line in _lines("/proc/stat")]
+    found = [[int(field) for field in line[1:]] for line in lines if line and line[0] in names]
+    if not found or any(len(ticks) < 8 for ticks in found):
+        return None, None
+    busy = sum(sum(ticks[:3]) + sum(ticks[5:7]) for ticks in found)
+    return busy * _TICK_SECONDS, sum(ticks[7] for ticks in found) * _TICK_SECONDS
+
+
+def _children_seconds(pid: int) -> float:
+    """Processor time of the live descendants (their own children that have ended included)."""
+    seconds = 0.0
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+                seconds += sum(int(field) for field in fields[11:15]) * _TICK_SECONDS
+                seconds += _children_seconds(int(child))
+    return seconds
+
+
+def _waited_seconds() -> float | None:
+    """Time that our threads were ready to run and did not."""
+    total, known = 0, False
+    with suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            for line in _lines(str(task / "schedstat")):
+                total, known = total + int(line.split()[1]), True
+    return total * 1e-9 if known else None
+
+
+def _quota_events() -> int | None:
+    """`nr_throttled` of our control group, of either version."""
+    group = next((line[3:] for line in _lines("/proc/self/cgroup") if line.startswith("0::")), "/")
+    places = (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup", "/sys/fs/cgroup/cpu")
+    for place in places:
+        for line in _lines(f"{place}/cpu.stat"):
+            if line.startswith("nr_throttled "):
+                return int(line.split()[1])
+    return None
+
+
+def _clock_hertz(cores: set[int]) -> float | None:
+    kilohertz = [_number(f"cpu{core}/cpufreq/scaling_cur_freq") for core in cores]
+    known = [value for value in kilohertz if value is not None]
+    return 1e3 * max(known) if known else None
+
+
+def _total(names: Iterator[str]) -> int | None:
+    known = [value for name in names if (value := _number(name)) is not None]
+    return sum(known) if known else None
+
+
+def _number(name: str) -> int | None:
+    lines = _lines(f"/sys/devices/system/cpu/{name}")
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
