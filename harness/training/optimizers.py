@@ -16,13 +16,13 @@ Array = NDArray[Any]
 def _sgd(tensors: list[Any], learning_rate: float, momentum: float) -> Any:
     import torch
 
-    return torch.optim.SGD(tensors, lr=learning_rate, momentum=momentum)
+    return torch.optim.SGD(tensors, lr=learning_rate, momentum=momentum, fused=True)
 
 
 def _adam(tensors: list[Any], learning_rate: float, momentum: float) -> Any:
     import torch
 
-    return torch.optim.Adam(tensors, lr=learning_rate, betas=(momentum, 0.999))
+    return torch.optim.Adam(tensors, lr=learning_rate, betas=(momentum, 0.999), fused=True)
 
 
 _MAKERS: dict[str, tuple[Callable[[list[Any], float, float], Any], float]] = {
@@ -75,7 +75,13 @@ class Optimizer:
             raise ValueError(f"gradients must be of {', '.join(self._tensors)}, got {', '.join(gradients)}")
         for name, tensor in self._tensors.items():
             tensor.grad = torch.from_numpy(np.ascontiguousarray(gradients[name])).to(tensor.dtype)
-        self._optimizer.step()
+        # a second thread gains nothing here, and would go on spinning beside the backend's own
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            self._optimizer.step()
+        finally:
+            torch.set_num_threads(threads)
 
     def state(self) -> dict[str, Array]:
         """What it remembers, as "weight/quantity" -> array: enough to go on exactly."""

@@ -1,0 +1,89 @@
+"""Counting models against their definition by hand, and text drawn from a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.initializations import initialize
+from harness.training.model import SequenceModel
+from harness.training.ngram import NGram
+from harness.training.objectives import cross_entropy
+from harness.training.sampling import sample_text
+from implementations.registry import load_backend
+
+
+def by_hand(text: list[int], context: list[int], character: int, size: int) -> float:
+    """Witten and Bell's interpolation as it stands in the docstring, counted with plain loops."""
+    below = 1 / size if not context else by_hand(text, context[1:], character, size)
+    if not context:
+        followers = text
+    else:
+        n = len(context)
+        followers = [text[i + n] for i in range(len(text) - n) if text[i : i + n] == context]
+    if not followers:
+        return below
+    kinds = len(set(followers))
+    return (followers.count(character) + kinds * below) / (len(followers) + kinds)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_it_is_the_definition(order: int) -> None:
+    rng = np.random.default_rng(0)
+    text, other = rng.integers(0, 4, 60), rng.integers(0, 5, 25)
+    found = NGram(text, 5, order).probabilities(other)
+    for place, character in enumerate(other):
+        context = other[max(0, place - order + 1) : place].tolist()
+        assert found[place] == pytest.approx(by_hand(text.tolist(), context, int(character), 5), rel=1e-12)
+
+
+def test_probabilities_add_up_to_one() -> None:
+    text = np.random.default_rng(1).integers(0, 6, 200)
+    model = NGram(text, 7, 3)
+    last = [model.probabilities(np.array([2, 3, c]))[-1] for c in range(7)]
+    assert sum(last) == pytest.approx(1.0)
+    assert min(last) > 0.0
+
+
+def test_more_context_tells_more_and_weighs_more() -> None:
+    text = np.tile([0, 1, 2, 0, 2, 1], 100)
+    models = [NGram(text, 3, order) for order in (1, 2, 3)]
+    bits = [model.bits_per_character(text) for model in models]
+    assert bits[0] == pytest.approx(np.log2(3), abs=0.01)
+    assert bits[2] < bits[1] < bits[0]
+    assert models[0].memory_bytes < models[1].memory_bytes < models[2].memory_bytes
+    assert models[0].entries == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (([0, 1], 2, 0), "order must be at least 1"),
+        (([0, 1], 2, 3), "at least 3 characters"),
+        ((range(40), 100, 10), "63 bits"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused(arguments: tuple, complaint: str) -> None:
+    tokens, size, order = arguments
+    with pytest.raises(ValueError, match=complaint):
+        NGram(np.array(tokens), size, order)
+    with pytest.raises(ValueError, match="at least 1 character"):
+        NGram(np.array([0, 1]), 2, 1).bits_per_character(np.array([], int))
+
+
+def test_a_network_says_what_it_is_sure_of() -> None:
+    """A readout that always means the next letter of "abc"."""
+    layer = load_backend("numpy").bind("rnn_linear", initialize("identity", "rnn_linear", 3, 3), "float64")
+    model = SequenceModel(layer, 3, cross_entropy, embedding=np.eye(3))
+    weights = {**model.weights, "weight_ih": np.eye(3), "weight_hh": np.zeros((3, 3))}
+    model.update({**weights, "readout_weight": 100.0 * np.roll(np.eye(3), 1, axis=0)})
+    assert sample_text(model, "abc", 5, start="ab") == "abcabca"
+    assert sample_text(model, "abc", 3) == "bca"
+    with pytest.raises(ValueError, match="known characters, got 'z'"):
+        sample_text(model, "abc", 5, start="z")
+    with pytest.raises(ValueError, match="temperature must be > 0"):
+        sample_text(model, "abc", 5, temperature=0.0)
+    uniform = {**model.weights, "readout_weight": np.zeros((3, 3))}
+    model.update(uniform)
+    said = sample_text(model, "abc", 300, seed=1)
+    assert min(said.count(letter) for letter in "abc") > 70
