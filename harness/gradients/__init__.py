@@ -7,6 +7,7 @@ overflows.  Importing this loads NumPy alone.
 from harness.gradients.adjoint import Adjoint, adjoint_decay
 from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
 from harness.gradients.bylag import GradientByLag, gradient_by_lag
+from harness.gradients.chrono_law import log10_chrono_law
 from harness.gradients.decay import Decay, jacobian_decay
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
@@ -35,6 +36,7 @@ __all__ = [
     "has_norm_bound",
     "jacobian_decay",
     "kaplan_yorke_dimension",
+    "log10_chrono_law",
     "log10_condition_number",
     "log10_forget_gate_decay",
     "log10_norm_bound",

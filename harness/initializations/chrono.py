@@ -12,6 +12,9 @@ from implementations.contract import Cell, Parameters
 KEEPING_GATES = ("f", "z")
 """The gate that multiplies the old state: an LSTM's forget gate, and z in PyTorch's GRU, h' = (1−z)n + zh."""
 
+T_MAX = 100.0
+"""Of `chrono` where none is given."""
+
 
 def _why_not(cell: Cell) -> str | None:
     if any(gate in cell.gates for gate in KEEPING_GATES):
@@ -21,14 +24,14 @@ def _why_not(cell: Cell) -> str | None:
 
 @INITIALIZATIONS.register("chrono")
 @only_where(_why_not)
-def chrono(blocks: Blocks, *, t_max: float = 100.0) -> Parameters:
+def chrono(blocks: Blocks, *, t_max: float = T_MAX) -> Parameters:
     """Forget bias log u, u ~ U[1, t_max − 1], per unit; input bias its negative; other biases zero.
 
-    A unit with bias log u keeps u/(1 + u) of its state per step, a time constant of 1 + u steps; time
-    constants spread up to t_max make the mean over units fall more slowly than any one exponential until
-    there.  In an LSTM it is
-    the forget gate's bias, and the input gate's is its negative; in a GRU the update gate's, where z keeps
-    the state (as in PyTorch) and 1 − z lets new in.  The sum b_ih + b_hh is what is fixed: `bias_hh` is zero.
+    A unit with bias log u keeps u/(1 + u) of its state per step, a time constant of 1 + u steps.  What the
+    spread of time constants up to t_max makes of the decay is worked out in `harness.gradients.chrono_law`.
+    In an LSTM it is the forget gate's bias, and the input gate's is its negative; in a GRU the update gate's,
+    where z keeps the state (as in PyTorch) and 1 − z lets new in.  The sum b_ih + b_hh is what is fixed:
+    `bias_hh` is zero.
     Weights are Xavier uniform in every gate's block.
 
     Source: Tallec & Ollivier 2018, "Can recurrent neural networks warp time?".

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.case import Case
+from harness.case import Case, Scalar
 from harness.gradients import (
     ForwardDiverged,
     has_norm_bound,
     jacobian_decay,
+    log10_chrono_law,
     log10_forget_gate_decay,
     log10_norm_bound,
     log10_product_bound,
 )
 from harness.gradients.products import block_names
+from harness.initializations.chrono import T_MAX
 from harness.measure.estimate import why_too_large
 from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, StudyAxes
-from harness.studies.theory import log10_forget_gate_rms
+from harness.studies.study import STUDIES, Context, OptionalFloat, StudyAxes
+from harness.studies.theory import log10_forget_gate_rms, log10_written_rms
 from implementations.contract import Parameters
 from implementations.registry import CELLS
 
 ALL_LAGS_UP_TO = 256
 LOG_SPACED_LAGS = 128
-_FORGET_GATE = {
-    "log10_forget_gate_largest": log10_forget_gate_decay,
-    "log10_forget_gate_rms": log10_forget_gate_rms,
-}
+SPREAD = "chrono"
+"""The initialization that has the option t_max."""
+
+
+class DecayAxes(NetworkAxes):
+    """Besides: chrono's longest dependency, in steps; "none" is its default."""
+
+    t_max: list[OptionalFloat] = [None]
 
 
 def chosen_lags(seq_len: int) -> NDArray[np.int64]:
@@ -46,14 +53,26 @@ class GradientDecay(NetworkStudy):
     """Columns: lag, block, sample (index in the batch), log10_spectral_norm, log10_frobenius_norm (an exact
     zero is −inf), log10_bound = (β_W β_h)^lag where the cell is a simple RNN, and log10_product_bound =
     Π‖J_j‖₂ where the state is h alone; null elsewhere.  A simple RNN and a GRU have the one block hh.
-    Block cc of an LSTM also has what forget gates that see their biases alone would give: for the spectral
-    norm log10_forget_gate_largest, σ(b_f)^lag of the slowest unit; for the Frobenius norm over √H
-    log10_forget_gate_rms, its root mean square over the units.
+    Blocks cc and ch of an LSTM also have what gates that see their biases alone would give.  cc, what the
+    cell keeps: log10_forget_gate_largest, σ(b_f)^lag of the slowest unit, for the spectral norm, and
+    log10_forget_gate_rms, its root mean square over the units, for the Frobenius norm over √H.  ch, what a
+    step wrote: log10_written_rms, of σ(b_i) σ(b_f)^(lag−1), as which the Frobenius norm falls.  Under chrono
+    log10_chrono_law is what both are in the mean over all draws of the biases.
     """
 
     name = "gradient_decay"
     question = "How far does the gradient reach?"
-    Axes: ClassVar[type[StudyAxes]] = NetworkAxes
+    Axes: ClassVar[type[StudyAxes]] = DecayAxes
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Every combination; chrono comes with a number, any other initialization once, with none."""
+        seen: set[tuple[Scalar, ...]] = set()
+        for point in super().points(axes):
+            t_max = (point["t_max"] or T_MAX) if point["initialization"] == SPREAD else None
+            point = {**point, "t_max": t_max}
+            if (identity := tuple(point.values())) not in seen:
+                seen.add(identity)
+                yield point
 
     def why_not(self, case: Case, context: Context) -> str | None:
         return super().why_not(case, context) or why_too_large(self.work(case))
@@ -90,18 +109,34 @@ class GradientDecay(NetworkStudy):
             None if bound is None else np.repeat(bound, sizes.batch_size), len(frame)
         )
         columns["log10_product_bound"] = _column(None if product is None else product.ravel(), len(frame))
-        columns |= _forget_gates(cell, parameters, lags, frame["block"].to_numpy(), sizes.batch_size)
+        columns |= _gates(case, parameters, lags, frame["block"].to_numpy(), sizes.batch_size)
         return Measured(columns)
 
 
-def _forget_gates(
-    cell: str, parameters: Parameters, lags: NDArray[np.int64], blocks: NDArray[Any], samples: int
+def _gates(
+    case: Case, parameters: Parameters, lags: NDArray[np.int64], blocks: NDArray[Any], samples: int
 ) -> dict[str, list[float | None]]:
+    """What the gates' biases alone say of blocks cc and ch."""
+    cell, axes = str(case.axes["cell"]), case.axes
+    found: dict[str, dict[str, NDArray[np.float64]]] = {
+        "log10_forget_gate_largest": {},
+        "log10_forget_gate_rms": {},
+        "log10_written_rms": {},
+        "log10_chrono_law": {},
+    }
+    if "f" in CELLS[cell].gates:
+        found["log10_forget_gate_largest"]["cc"] = log10_forget_gate_decay(cell, parameters, lags)
+        found["log10_forget_gate_rms"]["cc"] = log10_forget_gate_rms(cell, parameters, lags)
+        found["log10_written_rms"]["ch"] = log10_written_rms(cell, parameters, lags)
+        if axes["initialization"] == SPREAD and axes["forget_bias"] is None:
+            t_max = float(axes["t_max"] or 0.0)
+            for block, path in (("cc", "kept"), ("ch", "written")):
+                found["log10_chrono_law"][block] = log10_chrono_law(t_max, lags, path=path)
     columns: dict[str, list[float | None]] = {}
-    for name, formula in _FORGET_GATE.items():
+    for name, by_block in found.items():
         values: NDArray[Any] = np.full(len(blocks), None, dtype=object)
-        if "f" in CELLS[cell].gates:
-            values[blocks == "cc"] = np.repeat(formula(cell, parameters, lags), samples).tolist()
+        for block, curve in by_block.items():
+            values[blocks == block] = np.repeat(curve, samples).tolist()
         columns[name] = values.tolist()
     return columns
 

@@ -80,6 +80,7 @@ def initialized(case: Case) -> Parameters:
         seed=axes["seed"],
         gain=axes["gain"],
         forget_bias=axes["forget_bias"],
+        **({} if axes.get("t_max") is None else {"t_max": axes["t_max"]}),
     )
 
 

@@ -75,9 +75,27 @@ def log10_forget_gate_rms(cell: str, parameters: Parameters, lags: Iterable[int]
     Where the biases spread, as under chrono, this mean over time constants falls more slowly than any of
     them falls; b_f is the sum b_ih + b_hh.
     """
+    return _log10_rms(np.outer(np.asarray(list(lags), np.float64), _log_gate(cell, parameters, "f")))
+
+
+def log10_written_rms(cell: str, parameters: Parameters, lags: Iterable[int]) -> NDArray[np.float64]:
+    """log10 of the root mean square over units of σ(b_i) σ(b_f)^(lag−1), (L,): what is left in the cell of
+    what a step wrote, lag − 1 steps before; −inf at lag 0.
+    """
+    steps = np.asarray(list(lags), np.float64) - 1.0
+    logs = _log_gate(cell, parameters, "i") + np.outer(steps, _log_gate(cell, parameters, "f"))
+    return np.where(steps < 0, -np.inf, _log10_rms(logs))
+
+
+def _log_gate(cell: str, parameters: Parameters, gate: str) -> NDArray[np.float64]:
+    """ln σ(b_ih + b_hh) of one gate, (H,)."""
     definition = CELLS[cell]
-    bias = definition.gate(parameters.bias_ih, "f") + definition.gate(parameters.bias_hh, "f")
-    log_squares = -2.0 * np.outer(np.asarray(list(lags), np.float64), np.logaddexp(0.0, -bias))
-    top = log_squares.max(axis=1)
-    mean = np.mean(np.exp(log_squares - top[:, None]), axis=1)
-    return 0.5 * (top + np.log(mean)) / math.log(10.0)
+    bias = definition.gate(parameters.bias_ih, gate) + definition.gate(parameters.bias_hh, gate)
+    return -np.logaddexp(0.0, -bias)
+
+
+def _log10_rms(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log10 of the root mean square over the last axis of e^logs."""
+    top = logs.max(axis=-1)
+    mean = np.mean(np.exp(2.0 * (logs - top[..., None])), axis=-1)
+    return np.asarray((top + 0.5 * np.log(mean)) / math.log(10.0))

@@ -69,6 +69,41 @@ def chrono_sums() -> Iterator[Row]:
 
 
 @check("initializations")
+def chrono_law() -> Iterator[Row]:
+    """Chrono's closed forms against 200 000 evenly spaced u, and what is written against the engine.
+
+    In the engine H units write (weights of g) into H others, which write nowhere: ∂c_t/∂h_k is then
+    i f^(lag−1) of each.
+    """
+    lags = np.array([1, 2, 10, 100])
+    for t_max in (3.0, 60.0, 1000.0):
+        u = 1.0 + (t_max - 2.0) * (np.arange(200_000) + 0.5) / 200_000
+        f = u / (1.0 + u)
+        for path, weight, shift in (("kept", 1.0, 0), ("written", 1.0 - f, 1)):
+            squares = [np.mean((weight * f ** (lag - shift)) ** 2) for lag in lags]
+            yield close(
+                f"chrono, t_max = {t_max:g}, {path}, lags 1, 2, 10, 100: log10 rms",
+                0.5 * np.log10(squares),
+                gradients.log10_chrono_law(t_max, lags, path=path),
+                1e-6,
+            )
+    units, t_max = 60, 20.0
+    bias = np.zeros(2 * units)
+    bias[units:] = np.log(1.0 + (t_max - 2.0) * (np.arange(units) + 0.5) / units)
+    network = biases_alone("lstm", {"f": bias, "i": -bias}, seq_len=100, start=0.0)
+    CELLS["lstm"].gate(network.parameters.weight_hh, "g")[units:, :units] = np.eye(units)
+    found = gradients.jacobian_decay(
+        "lstm", network.parameters, network.inputs, lags=lags, blocks=("ch",)
+    ).log10_frobenius_norm["ch"][:, 0]
+    yield close(
+        "chrono, t_max = 20, 60 units, lags 1, 2, 10, 100: log10 ‖ch‖_F/√60",
+        gradients.log10_chrono_law(t_max, lags, path="written"),
+        found - 0.5 * np.log10(units),
+        1e-3,
+    )
+
+
+@check("initializations")
 def critical_gain() -> Iterator[Row]:
     """The critical scheme: variance g_c²/N, χ(g_c) = 1; from the entries, to 4.5 standard errors."""
     size = 300

@@ -37,6 +37,7 @@ def test_decay_of_an_lstm_has_every_block(inputs: str, tmp_path: Path) -> None:
     assert set(found.columns) == {
         "lag", "block", "sample", "log10_spectral_norm", "log10_frobenius_norm", "log10_bound",
         "log10_product_bound", "log10_forget_gate_largest", "log10_forget_gate_rms",
+        "log10_written_rms", "log10_chrono_law",
     }  # fmt: skip
     assert set(found.columns["block"]) == {"hh", "hc", "ch", "cc", "ss"}
     assert len(found.columns["lag"]) == 5 * 13 * 2
@@ -62,6 +63,37 @@ def test_forget_gates_that_see_their_biases_alone_are_the_cell_path() -> None:
     )
     others = pd.DataFrame(found.columns).query("block != 'cc'")
     assert others["log10_forget_gate_rms"].isna().all()
+
+
+def test_what_a_step_wrote_is_what_the_gates_say() -> None:
+    """Where recurrent weights are next to nothing, block ch is diag(σ(b_i) σ(b_f)^(lag−1)) U_g."""
+    found = measure(
+        "gradient_decay",
+        cell=["lstm"],
+        gain=[1e-6],
+        initialization=["chrono"],
+        t_max=[30.0],
+        inputs=["zeros"],
+        **SMALL | {"hidden_size": [64], "seed": [0]},
+    )
+    assert isinstance(found, Measured)
+    frame = pd.DataFrame(found.columns).query("block == 'ch' and sample == 0").set_index("lag")
+    written, law = (frame[name].astype(float) for name in ("log10_written_rms", "log10_chrono_law"))
+    assert written[0] == law[0] == -np.inf
+    measured = frame["log10_frobenius_norm"] - frame["log10_frobenius_norm"][1]
+    np.testing.assert_allclose(measured[1:], (written - written[1])[1:], atol=0.05)
+    np.testing.assert_allclose(law[1:], written[1:], atol=0.2)
+
+
+def test_t_max_is_chronos_alone() -> None:
+    found = points(
+        "gradient_decay", cell=["lstm"], initialization=["chrono", "identity"], t_max=["none", 9.0], **SMALL
+    )
+    assert [(p["initialization"], p["t_max"]) for p in found] == [
+        ("chrono", 100.0),
+        ("chrono", 9.0),
+        ("identity", None),
+    ]
 
 
 def test_one_forget_bias_for_all_units_is_one_curve() -> None:

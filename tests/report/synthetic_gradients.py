@@ -167,6 +167,36 @@ def cell_paths() -> Iterator[Item]:
         yield Case("gradient_decay", axes), Measured(columns)
 
 
+def time_constants() -> Iterator[Item]:
+    """What is written falls as 1/lag under chrono and what is kept as 10^(−lag/100); both as 10^(−lag/4) at
+    one bias."""
+    lags = list(range(1, T + 1))
+    for t_max, gain, seed in itertools.product((100.0, None), (0.001, 1.0), SEEDS):
+        one = [-lag / 4 for lag in lags]
+        curves = {
+            "cc": [-lag / 100 for lag in lags] if t_max else one,
+            "ch": [-math.log10(lag) for lag in lags] if t_max else one,
+        }
+        both, empty = [*curves["cc"], *curves["ch"]], [None] * len(lags)
+        columns = {
+            "lag": lags * 2,
+            "block": ["cc"] * len(lags) + ["ch"] * len(lags),
+            "sample": [0] * (2 * len(lags)),
+            "log10_spectral_norm": both,
+            "log10_frobenius_norm": [value + 0.5 * math.log10(2 * H) for value in both],
+            "log10_bound": empty * 2,
+            "log10_forget_gate_largest": curves["cc"] + empty,
+            "log10_forget_gate_rms": curves["cc"] + empty,
+            "log10_written_rms": empty + curves["ch"],
+            "log10_chrono_law": both if t_max else empty * 2,
+        }
+        axes = network(
+            "lstm", "chrono" if t_max else "gaussian", seed, gain=gain, inputs="zeros", t_max=t_max
+        )
+        axes |= {"hidden_size": 2 * H, "forget_bias": None if t_max else 0.5}
+        yield Case("gradient_decay", axes), Measured(columns)
+
+
 def lengths() -> Iterator[Item]:
     """10^(−lag/10) whatever the length."""
     for seq_len, seed in itertools.product((10, 20, 40), SEEDS):
@@ -185,5 +215,6 @@ def items() -> list[Item]:
         *gain_map(),
         *training_decay(),
         *cell_paths(),
+        *time_constants(),
         *lengths(),
     ]

@@ -139,11 +139,17 @@ def test_the_cell_path_meets_its_theory_where_gates_see_biases_alone(pictures: d
     assert set(data["start"]) == {"forget bias 0", "forget bias 1", "forget bias 3"}
 
 
-def test_a_power_law_is_named_by_its_exponent(pictures: dict[str, Picture]) -> None:
+def test_a_power_law_is_named_by_its_exponent_and_range(pictures: dict[str, Picture]) -> None:
     picture = pictures["time_constants"]
-    assert "falls as lag^−1.0 from 1 to 10, lag^−1.0 from 10 to 40. " in picture.caption
-    assert {"chrono", "forget bias 0"} <= labels(picture)
-    assert (picture.data["lag"] > 0).all()
+    assert "biases alone (gain 0.001): what a step writes falls as lag^−1.0 from 2 to 10" in picture.caption
+    assert {"chrono, t_max 100", "forget bias 0.5", "lag^(−1/2)"} <= labels(picture)
+    assert len(picture.figure.axes) == 4
+    data = picture.data
+    assert (data["lag"] > 0).all()
+    written = data[data["path"] == "written"]
+    np.testing.assert_allclose(written.loc[written["lag"] == 1, "log10_rms"], 0.0)
+    kept = data[(data["path"] == "kept") & (data["lag"] == 10) & (data["start"] == "chrono, t_max 100")]
+    np.testing.assert_allclose(kept["log10_rms"], -0.1)
 
 
 def test_lengths_share_a_panel(pictures: dict[str, Picture]) -> None:
