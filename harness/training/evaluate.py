@@ -30,7 +30,8 @@ def score(
     sizes = [min(batch_size, sequences - start) for start in range(0, sequences, batch_size)]
     for place, size in enumerate(sizes):
         batch = task.batch(np.random.default_rng([seed, _HELD_OUT, place]), seq_len, size)
-        predictions = model.predictions(batch.inputs, len(batch.targets))
-        losses.append(task.objective(predictions, batch.targets)[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
+            predictions = model.predictions(batch.inputs, len(batch.targets))
+            losses.append(task.objective(predictions, batch.targets)[0])
         wrong.append(float(np.mean(task.wrong(predictions, batch.targets))))
     return Score(float(np.average(losses, weights=sizes)), float(np.average(wrong, weights=sizes)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from harness.clipping import Clipping
@@ -93,7 +94,8 @@ def train(
     if rule.place != "parameters":
         raise ValueError(f"the loop clips at place 'parameters', got {rule.place!r}: bind the layer with it")
     for number in range(done + 1, steps + 1):
-        found = model.loss_and_gradients(batch_at(number))
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and named
+            found = model.loss_and_gradients(batch_at(number))
         if not math.isfinite(found.value):
             raise TrainingDiverged(number, "loss")
         clipped = rule.apply(found.gradients, model.weights)

@@ -13,6 +13,7 @@ from harness.initializations import initialize
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.checkpoint import Checkpoint
 from harness.training.corpora import Corpus
+from harness.training.fit import fit
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import Batch, SequenceModel
 from harness.training.objectives import cross_entropy, squared_error
@@ -224,3 +225,46 @@ def test_targets_follow_their_inputs() -> None:
     assert windows(np.arange(7), 7, 2, np.random.default_rng(0))[:, 0].tolist() == list(range(7))
     with pytest.raises(ValueError, match="at least 8 characters, got 7"):
         windows(np.arange(7), 8, 1, np.random.default_rng(0))
+
+
+def test_a_fit_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    text = np.random.default_rng(0).integers(0, 5, 200)
+    settings = {"seed": 1}
+
+    def run(file: Path, steps: int, stop_after: int | None = None) -> SequenceModel:
+        network = model(dtype="float32")
+        optimizer = Optimizer("adam", network.weights, 0.05)
+        going = fit(
+            network, text_batches(text, 6, 4), optimizer, steps, checkpoint=file, every=2, settings=settings
+        )
+        for step in going:
+            if step.number == stop_after:
+                break
+        return network
+
+    whole = run(tmp_path / "whole", 9)
+    run(tmp_path / "killed", 9, stop_after=5)
+    assert Checkpoint.load(tmp_path / "killed").step == 4
+    resumed = run(tmp_path / "killed", 9)
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], array, err_msg=name)
+    settings["seed"] = 2
+    with pytest.raises(UserError, match=r"of another training; .* got a difference in seed"):
+        run(tmp_path / "killed", 9)
+
+
+def test_a_fit_that_diverges_leaves_the_last_good_state(tmp_path: Path) -> None:
+    network = model("rnn_linear")
+    optimizer = Optimizer("sgd", network.weights, 1e-3)
+
+    def batch_at(step: int) -> Batch:
+        batch = characters()
+        if step == 4:
+            network.weights["embedding"][...] = np.inf
+        return batch
+
+    with pytest.raises(TrainingDiverged, match="step 4"), np.errstate(all="ignore"):
+        list(fit(network, batch_at, optimizer, 9, checkpoint=tmp_path / "x", every=1))
+    found = Checkpoint.load(tmp_path / "x")
+    assert found.step == 3
+    assert all(np.isfinite(array).all() for array in found.weights.values())

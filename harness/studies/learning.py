@@ -1,0 +1,285 @@
+"""Learning over long lags: does a network solve a task that needs a memory, and did its decay foretell it?
+
+Before the first step the decay of ∂h_t/∂h_k is measured on the task's own sequences; then the network is
+trained until it solves the task by its published criterion, or its steps are used up, or it diverges.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from harness.case import Case, Scalar
+from harness.clipping import CLIPPING_RULES, PLACES, Clipping
+from harness.clipping.clipping import why_not
+from harness.gradients import ForwardDiverged, jacobian_decay
+from harness.gradients.summary import summarize_decay
+from harness.initializations import initialize
+from harness.measure.estimate import why_not_started
+from harness.measure.work import Sizes
+from harness.outcome import Measured, Unsupported
+from harness.studies.gradient_decay import chosen_lags
+from harness.studies.networks import NetworkStudy, Seed
+from harness.studies.study import (
+    STUDIES,
+    BackendName,
+    CellName,
+    Context,
+    InitializationName,
+    OptionalFloat,
+    Size,
+    StudyAxes,
+    known,
+    one_of,
+)
+from harness.training.evaluate import batch_of, score
+from harness.training.loop import TrainingDiverged, train
+from harness.training.model import SequenceModel
+from harness.training.optimizers import OPTIMIZERS, Optimizer
+from harness.training.tasks import TASKS, Task
+from harness.training.through_time import bind_clipped, why_not_through_time
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_OBSERVED = 10
+"""Name of the random stream of the sequences that the decay is measured on."""
+
+
+COLUMNS = (
+    *("quantity", "step", "loss", "error_rate", "gradient_norm", "clipped_norm"),
+    *("spectral_radius", "lag", "log10_spectral_norm"),
+)
+
+
+class LearningAxes(StudyAxes):
+    backend: list[BackendName] = ["numba"]
+    task: list[Annotated[str, known(TASKS)]] = ["adding"]
+    cell: list[CellName]
+    initialization: list[InitializationName] = ["pytorch_uniform"]
+    gain: list[Annotated[float, Field(allow_inf_nan=False)]] = [1.0]
+    forget_bias: list[OptionalFloat] = [None]
+    rule: list[Annotated[str, known(CLIPPING_RULES)]] = ["global_norm"]
+    place: list[Annotated[str, one_of("place", PLACES)]] = ["parameters"]
+    threshold: list[Positive] = [1.0]
+    truncate: Size | None = None
+    """How many steps back "truncated" goes."""
+    seq_len: list[Size]
+    hidden_size: list[Size] = [64]
+    batch_size: Size = 50
+    optimizer: Annotated[str, one_of("optimizer", OPTIMIZERS)] = "adam"
+    momentum: Annotated[float | None, Field(ge=0, lt=1)] = None
+    learning_rate: list[Positive] = [1e-3]
+    steps: Size = 2000
+    check_every: Size = 100
+    """After how many steps the task is tried on held-out sequences, and the decay measured again."""
+    samples: Size = 4
+    """Sequences that the decay is measured on."""
+    seed: list[Seed] = [0, 1, 2]
+
+
+class Learning(NetworkStudy):
+    """Columns: quantity, step, loss, error_rate, gradient_norm, clipped_norm, spectral_radius, lag,
+    log10_spectral_norm.  The quantity of a row is "step" (the batch's loss, the norm of the parameters'
+    gradient before and after clipping), "score" (loss and share of wrong answers on held-out sequences, and
+    the spectral radius of W_hh where it is square) or "decay" (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in
+    log10; an exact zero is −inf).  What a row of its kind does not have is null.
+
+    Facts: baseline (what knowing nothing costs), criterion, solved, solved_at_step, diverged_at_step,
+    half_life_before and horizon_before (steps; null where the norm does not fall that far), log10_norm_before
+    (at the longest lag), and their like after training; steps_done, training_seconds, and, where clipping
+    acts on the way back, clipped_share of the (step, sample) pairs that it met.
+    """
+
+    name = "learning"
+    question = "Does the network learn a long-range dependency, and did its gradients foretell it?"
+    compares_backends = True
+    Axes: ClassVar[type[StudyAxes]] = LearningAxes
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Every combination of rule and place that exists; what a rule does not look at comes once."""
+        seen: set[tuple[Scalar, ...]] = set()
+        for point in super().points(axes):
+            rule = str(point["rule"])
+            needs = CLIPPING_RULES[rule].needs
+            if why_not(rule, str(point["place"])) and rule != "none":
+                point = {**point, "place": CLIPPING_RULES[rule].places[0]}
+            if not needs:
+                point = {**point, "place": "parameters"}
+            if "threshold" not in needs:
+                point = {**point, "threshold": None}
+            if "steps" not in needs:
+                point = {**point, "truncate": None}
+            if (identity := tuple(point.values())) not in seen:
+                seen.add(identity)
+                yield point
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        axes: dict[str, Any] = dict(case.axes)
+        task, rule = TASKS[axes["task"]], clipping_of(case)
+        if reason := super().why_not(case, context) or why_not_through_time(axes["cell"], rule):
+            return reason
+        if axes["seq_len"] < task.shortest:
+            return f"task {task.name} needs a seq_len of at least {task.shortest}, got {axes['seq_len']}"
+        sizes = Sizes(axes["seq_len"], axes["batch_size"], task.input_size, axes["hidden_size"])
+        return why_not_started(
+            context.backend,
+            axes["cell"],
+            "float32",
+            sizes,
+            training=True,
+            calls=axes["steps"],
+            max_seconds=context.max_seconds,
+        )
+
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        axes: dict[str, Any] = dict(case.axes)
+        task, rule = TASKS[axes["task"]], clipping_of(case)
+        parameters = initialize(
+            axes["initialization"],
+            axes["cell"],
+            task.input_size,
+            axes["hidden_size"],
+            seed=axes["seed"],
+            gain=axes["gain"],
+            forget_bias=axes["forget_bias"],
+        )
+        layer = bind_clipped(context.backend, axes["cell"], parameters, "float32", rule)
+        model = SequenceModel(layer, task.output_size, task.objective, seed=axes["seed"])
+        record = Record(case, task, model)
+        optimizer = Optimizer(
+            axes["optimizer"], model.weights, axes["learning_rate"], momentum=axes["momentum"]
+        )
+        started = time.perf_counter()
+        diverged = None
+        try:
+            before = record.observe(0)
+            for step in train(
+                model,
+                lambda number: batch_of(task, number, axes["seq_len"], axes["batch_size"], seed=axes["seed"]),
+                optimizer,
+                axes["steps"],
+                clipping=rule if rule is not None and rule.place == "parameters" else None,
+            ):
+                record.add(
+                    "step",
+                    step.number,
+                    loss=step.loss,
+                    gradient_norm=step.gradient_norm,
+                    clipped_norm=step.clipped_norm,
+                )
+                if step.number % axes["check_every"] == 0 and record.check(step.number):
+                    break
+        except TrainingDiverged as error:
+            diverged = error.step
+        except ForwardDiverged as error:
+            return Unsupported(str(error))
+        seconds = time.perf_counter() - started
+        return Measured(
+            record.columns,
+            {
+                **before,
+                **record.after(),
+                "baseline": task.baseline(axes["seq_len"]),
+                "criterion": task.criterion,
+                "solved": record.solved_at is not None,
+                "solved_at_step": record.solved_at,
+                "diverged_at_step": diverged,
+                "steps_done": record.last_step,
+                "training_seconds": seconds,
+                "clipped_share": _share(layer),
+            },
+        )
+
+
+class Record:
+    """The rows of one training."""
+
+    def __init__(self, case: Case, task: Task, model: SequenceModel) -> None:
+        axes: dict[str, Any] = dict(case.axes)
+        self.cell, self.seq_len, self.seed = axes["cell"], axes["seq_len"], axes["seed"]
+        self.task, self.model = task, model
+        rng = np.random.default_rng([self.seed, _OBSERVED])
+        self._inputs = task.batch(rng, self.seq_len, axes["samples"]).inputs
+        self.solved_at: int | None = None
+        self.last_step = 0
+        self.columns: dict[str, list[Scalar]] = {name: [] for name in COLUMNS}
+
+    def add(self, quantity: str, step: int, **values: Scalar) -> None:
+        """One row."""
+        self.last_step = max(self.last_step, step)
+        row = {"quantity": quantity, "step": step, **values}
+        for name, column in self.columns.items():
+            column.append(row.get(name))
+
+    def check(self, step: int) -> bool:
+        """Try the task on held-out sequences; True where it is solved."""
+        found = score(self.model, self.task, self.seq_len, seed=self.seed)
+        radius = spectral_radius(self.model.parameters.weight_hh)
+        self.add("score", step, loss=found.loss, error_rate=found.error_rate, spectral_radius=radius)
+        if self.task.solved(found):
+            self.solved_at = step
+        return self.solved_at is not None
+
+    def observe(self, step: int) -> dict[str, Scalar]:
+        """The decay as it is now: its rows, and what is said of the start.
+
+        Raises:
+            ForwardDiverged: the network reached inf or NaN.
+        """
+        summary = self._decay(step)
+        return {
+            "half_life_before": summary.half_life,
+            "horizon_before": summary.horizon_1_percent,
+            "rate_before": _finite(summary.rate),
+            "log10_norm_before": float(summary.log10_typical[-1]),
+        }
+
+    def after(self) -> dict[str, Scalar]:
+        """The decay at the end; nulls where the network no longer reaches it."""
+        names = ("half_life_after", "horizon_after", "rate_after", "log10_norm_after")
+        try:
+            summary = self._decay(self.last_step)
+        except (ForwardDiverged, ValueError):
+            return dict.fromkeys(names)
+        values = (summary.half_life, summary.horizon_1_percent, _finite(summary.rate))
+        return dict(zip(names, (*values, float(summary.log10_typical[-1])), strict=True))
+
+    def _decay(self, step: int) -> Any:
+        lags = chosen_lags(len(self._inputs))
+        found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
+        norms = found.log10_spectral_norm["hh"]
+        for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
+            self.add("decay", step, lag=lag, log10_spectral_norm=values[len(values) // 2])
+        return summarize_decay(lags, norms[:, None, :])
+
+
+def clipping_of(case: Case) -> Clipping | None:
+    """The case's rule at its place."""
+    axes: dict[str, Any] = dict(case.axes)
+    if axes["rule"] == "none":
+        return None
+    return Clipping(axes["rule"], axes["threshold"], axes["place"], axes["truncate"])
+
+
+def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
+    """max |λ| of W_hh; of a gated cell None, since its W_hh is several matrices."""
+    rows, columns = weight_hh.shape
+    if rows != columns or not np.isfinite(weight_hh).all():
+        return None
+    return float(np.abs(np.linalg.eigvals(weight_hh)).max())
+
+
+def _share(layer: Any) -> float | None:
+    counts = getattr(layer, "counts", None)
+    return counts.changed / counts.met if counts is not None and counts.met else None
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+STUDIES.register("learning")(Learning())

@@ -1,0 +1,107 @@
+"""The long-lag study: solved, not solved and diverged are three different ends, and the decay comes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.gradients import jacobian_decay
+from harness.initializations import initialize
+from harness.outcome import Measured, Unsupported
+from harness.studies.learning import spectral_radius
+from harness.training.tasks import TASKS
+from tests.harness.studying import measure, measured, points
+
+TINY: dict[str, Any] = {
+    "backend": ["numpy"], "cell": ["gru"], "seq_len": [6], "hidden_size": [16], "batch_size": 32, "seed": [0],
+    "learning_rate": [0.02], "steps": 300, "check_every": 50, "samples": 2,
+}  # fmt: skip
+
+
+def rows_of(found: Measured, quantity: str) -> pd.DataFrame:
+    rows = pd.DataFrame(found.columns)
+    return rows[rows["quantity"] == quantity]
+
+
+def test_a_task_is_solved_and_the_training_ends() -> None:
+    found = measured("learning", **TINY)
+    facts = found.facts
+    assert facts["solved"] is True
+    assert facts["solved_at_step"] == facts["steps_done"] <= 300
+    scores = rows_of(found, "score")
+    assert scores["step"].iloc[-1] == facts["solved_at_step"]
+    assert scores["loss"].iloc[-1] < 0.01 < scores["loss"].iloc[0] < 1.2 * facts["baseline"]
+    steps = rows_of(found, "step")
+    assert (steps["clipped_norm"] <= np.minimum(1.0, steps["gradient_norm"]) + 1e-6).all()
+    assert facts["diverged_at_step"] is None
+
+
+def test_the_decay_before_is_the_networks_as_it_starts() -> None:
+    found = measured("learning", **{**TINY, "steps": 1})
+    assert found.facts["solved"] is False
+    decay = rows_of(found, "decay")
+    before = decay[decay["step"] == 0]
+    inputs = TASKS["adding"].batch(np.random.default_rng([0, 10]), 6, 2).inputs
+    expected = jacobian_decay("gru", initialize("pytorch_uniform", "gru", 2, 16), inputs)
+    np.testing.assert_allclose(
+        before["log10_spectral_norm"].to_numpy(float),
+        expected.log10_spectral_norm["hh"].max(axis=1),
+        atol=1e-5,  # the layer learns in float32
+    )
+    assert found.facts["log10_norm_before"] == pytest.approx(
+        expected.log10_spectral_norm["hh"][-1].mean(), abs=1e-4
+    )
+    assert sorted(decay["step"].unique()) == [0, 1]
+
+
+def test_a_divergence_is_recorded_at_its_step() -> None:
+    found = measured(
+        "learning",
+        **{**TINY, "cell": ["rnn_linear"], "optimizer": "sgd", "learning_rate": [1e6], "rule": ["none"]},
+    )
+    assert found.facts["diverged_at_step"] is not None
+    assert found.facts["solved"] is False
+    assert found.facts["steps_done"] == found.facts["diverged_at_step"] - 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "cell"),
+    [("value", "state", "gru"), ("value", "gates", "lstm"), ("truncated", "state", "rnn_tanh")],
+)
+def test_clipping_on_the_way_back(rule: str, place: str, cell: str) -> None:
+    axes = {"rule": [rule], "place": [place], "cell": [cell], "threshold": [1e-4], "truncate": 2, "steps": 3}
+    found = measured("learning", **{**TINY, **axes})
+    share = found.facts["clipped_share"]
+    assert (share is None) if rule == "truncated" else (0 < share <= 1)
+
+
+def test_what_cannot_be_had_is_unsupported() -> None:
+    short = measure("learning", **{**TINY, "task": ["temporal_order"]})
+    assert isinstance(short, Unsupported)
+    assert "seq_len of at least 10, got 6" in short.reason
+    gates = measure("learning", **{**TINY, "rule": ["value"], "place": ["gates"]})
+    assert isinstance(gates, Unsupported)
+    assert "cannot be had for gru" in gates.reason
+
+
+def test_a_rule_comes_once_for_what_it_does_not_look_at() -> None:
+    axes = {**TINY, "rule": ["none", "global_norm", "truncated"], "threshold": [0.1, 1.0]}
+    axes |= {"place": ["parameters", "state"], "truncate": 3}
+    found = [(p["rule"], p["place"], p["threshold"], p["truncate"]) for p in points("learning", **axes)]
+    assert found == [
+        ("none", "parameters", None, None),
+        ("global_norm", "parameters", 0.1, None),
+        ("global_norm", "parameters", 1.0, None),
+        ("global_norm", "state", 0.1, None),
+        ("global_norm", "state", 1.0, None),
+        ("truncated", "state", None, 3),
+    ]
+
+
+def test_the_radius_of_one_matrix_only() -> None:
+    assert spectral_radius(np.diag([0.5, -2.0])) == pytest.approx(2.0)
+    assert spectral_radius(np.ones((4, 2))) is None
+    assert spectral_radius(np.full((2, 2), np.nan)) is None
