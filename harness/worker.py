@@ -15,11 +15,15 @@ import sys
 import threading
 import time
 import traceback
-from typing import IO, Any
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any
 
 from harness import outcome as outcomes
 from harness.case import Case
-from harness.outcome import Failed, Outcome, Unsupported
+from harness.outcome import Failed, Measured, Outcome, Unsupported
+
+if TYPE_CHECKING:
+    from implementations.contract import Compilation
 
 PARENT_POLL_SECONDS = 0.5
 
@@ -93,11 +97,30 @@ class Worker:
 
         study = STUDIES[case.study]
         context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds)
+        before = self.backend.compilation()
         try:
             reason = study.why_not(case, context)
-            return Unsupported(reason) if reason else study.measure(case, context)
+            outcome = Unsupported(reason) if reason else study.measure(case, context)
+            return with_compilation(outcome, before, self.backend.compilation())
         except Exception as error:
             return Failed(f"{type(error).__name__}: {error}", traceback.format_exc()[-8000:])
+
+
+def with_compilation(outcome: Outcome, before: Compilation | None, after: Compilation | None) -> Outcome:
+    """A measurement with what was compiled for it, the probes of its size included, where that is known.
+
+    A study that observes compilation itself keeps its own columns.
+    """
+    if before is None or after is None or not isinstance(outcome, Measured):
+        return outcome
+    spent = after.since(before)
+    facts = {
+        "compile_seconds": spent.seconds,
+        "pieces_compiled": spent.compiled,
+        "pieces_loaded": spent.loaded,
+    }
+    new = {name: value for name, value in facts.items() if name not in outcome.columns}
+    return replace(outcome, facts={**outcome.facts, **new})
 
 
 def _answer(stream: IO[str], message: dict[str, Any]) -> None:

@@ -319,6 +319,27 @@ class Layer(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Compilation:
+    """What a backend has made ready in this process so far.
+
+    Args:
+        seconds: spent on compiling, and on loading code that another process had compiled.
+        compiled: pieces of code (kernels, programs) that were compiled here.
+        loaded: pieces that were found in a cache on disk.
+    """
+
+    seconds: float = 0.0
+    compiled: int = 0
+    loaded: int = 0
+
+    def since(self, earlier: Compilation) -> Compilation:
+        """What came after `earlier`."""
+        return Compilation(
+            self.seconds - earlier.seconds, self.compiled - earlier.compiled, self.loaded - earlier.loaded
+        )
+
+
 class Backend(ABC):
     """One library or device that computes layers.
 
@@ -330,6 +351,9 @@ class Backend(ABC):
     device: ClassVar[str] = "cpu"
     compiles: ClassVar[bool] = False
     """Whether new shapes or cells cost this backend seconds of compilation, in every process anew."""
+    code_folders: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that say in which folders compiled code is kept from one process to the next;
+    none where none is kept."""
 
     @abstractmethod
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> Layer:
@@ -382,6 +406,10 @@ class Backend(ABC):
         """On a device with memory of its own: a context that fills in `allocated_bytes` and
         `reserved_bytes`, peaks above the baseline, and, where the driver says it, `process_bytes`: all that
         the process has there.  None where the process's own memory is what counts."""
+        return None
+
+    def compilation(self) -> Compilation | None:
+        """What this process has compiled so far; None where the backend compiles nothing, or cannot tell."""
         return None
 
     def describe(self) -> dict[str, str]:

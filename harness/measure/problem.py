@@ -109,7 +109,10 @@ class Prepared:
 
     def results(self, *, training: bool) -> dict[str, Array]:
         """One pass, each array in NumPy: output, final_h, …, grad_inputs, grad_initial_h, …, grad_bias_hh."""
-        forward, gradients = self.run(training=training)
+        return self.named(*self.run(training=training))
+
+    def named(self, forward: Forward, gradients: Gradients | None) -> dict[str, Array]:
+        """What one pass returned, by the names of :meth:`results`."""
         names = self.layer.cell.state_names
         found = {"output": forward.output}
         found |= {f"final_{name}": s for name, s in zip(names, forward.final_state, strict=True)}

@@ -16,6 +16,7 @@ from numba.core import caching
 
 from implementations.backends.numba_cpu import compiling
 from implementations.backends.numba_cpu.compiling import CodeFile, KernelCache, kernel
+from implementations.backends.numba_cpu.tally import tally
 
 
 def double(x):
@@ -47,6 +48,17 @@ def test_a_missing_folder_is_made(folder: Path) -> None:
     assert list(folder.rglob("*.nbc"))
     assert_doubles(second)
     assert (hits(first), hits(second)) == (0, 1)
+
+
+def test_what_is_compiled_and_what_is_found_are_counted(folder: Path) -> None:
+    start = tally().so_far()
+    assert_doubles(kernel(double))
+    compiled = tally().so_far()
+    assert_doubles(kernel(double))
+    loaded = tally().so_far()
+    assert (compiled.since(start).compiled, compiled.since(start).loaded) == (1, 0)
+    assert (loaded.since(compiled).compiled, loaded.since(compiled).loaded) == (0, 1)
+    assert start.seconds < compiled.seconds < loaded.seconds
 
 
 def test_other_sources_are_compiled_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

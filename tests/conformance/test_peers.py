@@ -133,8 +133,8 @@ def test_jax_compiles_once_for_equal_shapes() -> None:
 
     compiled = (passes.infer, passes.keep, passes.pull)
 
-    def run(seed: int) -> tuple[int, ...]:
-        scene = draw("rnn_tanh", "float32", seed=seed)
+    def run(seed: int, batch_size: int = 3) -> tuple[int, ...]:
+        scene = draw("rnn_tanh", "float32", seed=seed, batch_size=batch_size)
         layer = bind(backend, scene, "float32")
         layer.update(scene.parameters)
         forward(layer, scene, training=False)
@@ -142,6 +142,12 @@ def test_jax_compiles_once_for_equal_shapes() -> None:
         return tuple(function._cache_size() for function in compiled)
 
     assert run(0) == run(1)
+    before = backend.compilation()
+    run(2)
+    assert backend.compilation() == before
+    run(3, batch_size=4)
+    assert backend.compilation().compiled > before.compiled
+    assert backend.compilation().seconds > before.seconds
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")

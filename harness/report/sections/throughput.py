@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.statistics import geometric_mean
-from harness.report.summaries.grouping import groups, least, most, only
+from harness.report.summaries.grouping import groups, least, most, only, records
 from harness.report.summaries.throughput import Throughput, throughput
 from harness.report.tables import Table
 from harness.report.verdicts import THRESHOLD, WORDS
 from harness.report.words import (
     NOT_AVAILABLE,
     counted,
+    duration,
     listed,
     milliseconds,
+    missing,
     percent,
     phrase,
     plain,
@@ -31,6 +34,10 @@ from harness.report.words import (
 
 UNSTABLE = "†"
 """Stands beside a number that something disturbed."""
+COMPILE_CAPTION = (
+    "compile: what the backend spent on compiling or on loading compiled code for this case, probes of its "
+    "size included (the longest of the processes), – where all was there already"
+)
 
 
 @question(
@@ -55,6 +62,7 @@ def answer(run: Run) -> Answer | None:
             *_against_reference(summary),
             *_processes(summary),
             *_threads(summary, compared),
+            *_compiled(summary),
         ),
         table=_table(run, summary),
         summary=summary.frame.assign(reference=summary.reference),
@@ -163,14 +171,37 @@ def _threads(summary: Throughput, compared: Sequence[pd.DataFrame]) -> list[str]
     return [f"Threads in force were not equal: {listed(words)}."]
 
 
+def _compilation(row: Mapping[str, Any]) -> str:
+    """Milliseconds, and whether code was compiled or found on disk; "–" where all was there already."""
+    if missing(row["compile_seconds"]):
+        return NOT_AVAILABLE
+    pieces = {word: row[f"pieces_{word}"] for word in ("compiled", "loaded")}
+    words = [f"{int(number)} {word}" for word, number in pieces.items() if number > 0]
+    return f"{milliseconds(row['compile_seconds'])} ({listed(words)})" if words else "–"
+
+
+def _compiled(summary: Throughput) -> list[str]:
+    """What each backend compiled for all cases."""
+    known = summary.frame.dropna(subset=["compile_seconds"])
+    return [
+        f"For these cases {backend} compiled {counted(int(part['pieces_compiled'].sum()), 'piece')} of code "
+        f"and loaded {plain(int(part['pieces_loaded'].sum()))} from disk, in "
+        f"{duration(part['compile_seconds'].sum())}, outside of every time shown."
+        for backend, part in known.groupby("backend", sort=False)
+    ]
+
+
 def _table(run: Run, summary: Throughput) -> Table:
     varying, constant = split_constant(summary.frame, summary.axes)
     present = [name for name in run.backends if (summary.frame["backend"] == name).any()]
+    known = summary.frame[summary.frame["compile_seconds"].notna()]
+    telling = [name for name in present if (known["backend"] == name).any()]
     rows = []
     for chosen, part in groups(summary.frame, summary.axes):
         seconds = part.set_index("backend")["seconds"]
         first = part.set_index("backend")["first_call_seconds"]
         unstable = part.set_index("backend")["unstable"]
+        made_ready = {row["backend"]: _compilation(row) for row in records(part)}
         ranked = seconds.sort_values()
         best = len(ranked) > 1
         rows.append(
@@ -180,16 +211,19 @@ def _table(run: Run, summary: Throughput) -> Table:
                 str(ranked.index[0]) if best else NOT_AVAILABLE,
                 times(ranked.iloc[1] / ranked.iloc[0]) if best else NOT_AVAILABLE,
                 *(milliseconds(float(first.get(name, float("nan")))) for name in present),
+                *(made_ready.get(name, NOT_AVAILABLE) for name in telling),
             )
         )
     first_calls = [f"{name}, first call" for name in present]
-    columns = (*map(symbol, varying), *present, "fastest", "lead", *first_calls)
+    compiling = [f"{name}, compile" for name in telling]
+    columns = (*map(symbol, varying), *present, "fastest", "lead", *first_calls, *compiling)
     caption = phrase(
         "Time of one call in ms (median within a process, geometric mean over processes)",
         setting(constant),
         "lead: over the second fastest",
         "first call: of this case, in a process that may have compiled for earlier ones",
         f"{UNSTABLE}: some process stayed unstable" if summary.frame["unstable"].any() else "",
+        COMPILE_CAPTION if telling else "",
     )
     numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
     return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, *present, "lead", *first_calls}))

@@ -25,14 +25,18 @@ PREFERRED_REFERENCE = "torch"
 
 STUDY = "throughput"
 
+COMPILATION = ("compile_seconds", "pieces_compiled", "pieces_loaded")
+"""What was compiled for a case, or loaded from disk, in its process: the most in any of them."""
+
 
 @dataclass(frozen=True)
 class Throughput:
     """Args:
     frame: one row per setting and backend.  seconds, seconds_low, seconds_high, processes, unstable
-        (how many of them), first_call_seconds, steps_per_second, flop_per_second, relative_error,
-        num_threads; speedup, speedup_low, speedup_high, verdict and verdict_reason against `reference`
-        (see `harness.report.verdicts`; judged over the whole frame).
+        (how many of them), first_call_seconds, compile_seconds, pieces_compiled, pieces_loaded (NaN where
+        the backend cannot tell), steps_per_second, flop_per_second, relative_error, num_threads; speedup,
+        speedup_low, speedup_high, verdict and verdict_reason against `reference` (see
+        `harness.report.verdicts`; judged over the whole frame).
     axes: what makes a setting: every axis but the backend.
     reference: the backend that has speed-up 1.
     processes: one row per case: axes, backend, replicate, seconds (the median of its samples),
@@ -115,6 +119,7 @@ def _speed(part: pd.DataFrame) -> dict[str, object]:
         "processes": seconds.processes,
         "unstable": int(part["unstable"].notna().sum()),
         "first_call_seconds": float(part["first_call_seconds"].median()),
+        **{name: _most(part, name) for name in COMPILATION},
         "steps_per_second": work["steps"] / seconds.value,
         "steps_per_second_low": work["steps"] / seconds.high,
         "steps_per_second_high": work["steps"] / seconds.low,
@@ -122,6 +127,11 @@ def _speed(part: pd.DataFrame) -> dict[str, object]:
         "relative_error": float(part["relative_error"].max()) if "relative_error" in part else np.nan,
         "threads_in_force": _common(part, _threads_column(part)),
     }
+
+
+def _most(part: pd.DataFrame, column: str) -> float:
+    """The largest value of any process; NaN where none is known."""
+    return float(part[column].astype(float).max()) if column in part else np.nan
 
 
 def _threads_column(part: pd.DataFrame) -> str:

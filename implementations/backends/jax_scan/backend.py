@@ -22,8 +22,9 @@ import numpy as np
 
 from implementations.backends.jax_scan.cells import STEPS
 from implementations.backends.jax_scan.layer import JaxLayer
+from implementations.backends.jax_scan.tally import tally
 from implementations.checks import check_dtype, check_num_threads
-from implementations.contract import Array, Backend, Parameters
+from implementations.contract import Array, Backend, Compilation, Parameters
 from implementations.registry import CELLS
 
 DTYPES = ("float64", "float32")
@@ -35,6 +36,7 @@ class JaxBackend(Backend):
 
     def __init__(self) -> None:
         jax.config.update("jax_enable_x64", True)
+        tally()
 
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> JaxLayer:
         return JaxLayer(self, cell, parameters, dtype)
@@ -75,6 +77,9 @@ class JaxBackend(Backend):
             return
         os.environ["NPROC"] = str(n)
         jax.extend.backend.clear_backends()
+
+    def compilation(self) -> Compilation:
+        return tally().so_far()
 
     def describe(self) -> dict[str, str]:
         return {

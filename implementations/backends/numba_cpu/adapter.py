@@ -12,9 +12,10 @@ from implementations.backends.numba_cpu import compiling
 from implementations.backends.numba_cpu.host import HOST
 from implementations.backends.numba_cpu.kernels import KERNELS
 from implementations.backends.numba_cpu.layer import NumbaLayer
+from implementations.backends.numba_cpu.tally import tally
 from implementations.backends.numba_cpu.threads import usable_cores
 from implementations.checks import check_dtype, check_num_threads
-from implementations.contract import Array, Backend, Parameters
+from implementations.contract import Array, Backend, Compilation, Parameters
 from implementations.registry import CELLS
 
 
@@ -28,9 +29,11 @@ class NumbaBackend(Backend):
     name: ClassVar[str] = "numba"
     checkpointed: ClassVar[bool] = False
     """Whether a training pass computes its gates twice rather than keep them."""
+    code_folders: ClassVar[tuple[str, ...]] = ("NUMBA_CACHE_DIR",)
 
     def __init__(self) -> None:
         self._num_threads = usable_cores()
+        tally()
 
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> NumbaLayer:
         return NumbaLayer(self, cell, parameters, dtype)
@@ -67,6 +70,9 @@ class NumbaBackend(Backend):
 
     def set_num_threads(self, n: int) -> None:
         self._num_threads = check_num_threads(n)
+
+    def compilation(self) -> Compilation:
+        return tally().so_far()
 
     def describe(self) -> dict[str, str]:
         return {

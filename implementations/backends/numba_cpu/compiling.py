@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ import numba
 from numba.core import caching
 
 from implementations.backends.numba_cpu.host import HOST
+from implementations.backends.numba_cpu.tally import tally
 
 OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -104,6 +106,12 @@ class KernelCache(caching.FunctionCache):
         self._cache_file = CodeFile(
             self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
         )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        started = time.perf_counter()
+        code = super().load_overload(sig, target_context)
+        tally().looked_up(time.perf_counter() - started, found=code is not None)
+        return code
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):

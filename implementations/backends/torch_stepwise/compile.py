@@ -20,6 +20,7 @@ from torch import Tensor
 from implementations.backends.torch_stepwise.backend import StepwiseBackend
 from implementations.backends.torch_stepwise.cells import STEPS
 from implementations.backends.torch_stepwise.loop import Loop, loop_over
+from implementations.contract import Compilation
 
 RECOMPILE_LIMIT = 64
 """Compilations of one step: passes, dtypes and sizes of one multiply to more than torch's default of 8."""
@@ -71,9 +72,17 @@ def _quietly_imported(name: str) -> Any:
 class CompileBackend(StepwiseBackend):
     name: ClassVar[str] = "torch_compile"
     compiles: ClassVar[bool] = True
+    code_folders: ClassVar[tuple[str, ...]] = ("TORCHINDUCTOR_CACHE_DIR",)
 
     def loop(self, cell: str) -> Loop:
         return compiled(cell)
+
+    def compilation(self) -> Compilation:
+        """By torch's own count: seconds in Dynamo and Inductor, graphs compiled and graphs found on disk."""
+        utils = _quietly_imported("torch._dynamo.utils")
+        seconds = utils.calculate_time_spent().get("total_wall_time", 0.0)
+        graphs = utils.counters["inductor"]
+        return Compilation(seconds, graphs["fxgraph_cache_miss"], graphs["fxgraph_cache_hit"])
 
     def describe(self) -> dict[str, str]:
         return {**super().describe(), "compiled": "one step, sizes dynamic"}
