@@ -124,6 +124,18 @@ def validate(
     raise typer.Exit(run_validation(backend or []))
 
 
+@app.command()
+def selftest(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes, processes and trials.")] = False,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows as JSON.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as a page.")] = None,
+) -> None:
+    """Hold the harness's own measuring and judging against known answers; 1 when a row fails."""
+    from harness.selftest import run_selftest
+
+    raise typer.Exit(run_selftest(quick=quick, json_file=json, markdown_file=markdown))
+
+
 @app.command("list")
 def list_command(
     kind: Annotated[

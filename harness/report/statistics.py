@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 Floats = NDArray[np.float64]
 
@@ -55,8 +55,8 @@ def estimate(values: ArrayLike) -> Estimate:
     if n < 2:
         return Estimate(float(np.exp(centre)), np.nan, np.nan, np.nan, n)
     error = float(logs.std(ddof=1) / np.sqrt(n))
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * error
-    p_value = 2 * float(stats.t.sf(abs(centre) / error, n - 1)) if error else float(centre == 0)
+    half = float(special.stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * error
+    p_value = 2 * float(special.stdtr(n - 1, -abs(centre) / error)) if error else float(centre == 0)
     return Estimate(
         float(np.exp(centre)), float(np.exp(centre - half)), float(np.exp(centre + half)), p_value, n
     )

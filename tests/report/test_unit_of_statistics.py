@@ -40,12 +40,12 @@ def case(backend: str, replicate: int) -> Case:
     return Case("throughput", sizes(backend, "gru", 8, 1) | {"pass": "inference"}, replicate)
 
 
-def measured(samples: Samples, attempts: list[int] | None = None, **facts: object) -> Measured:
+def measured(samples: Samples, attempt_of: list[int] | None = None, **facts: object) -> Measured:
     n = len(samples)
     return Measured(
         {
             "phase": ["sample"] * n,
-            "attempt": attempts or [0] * n,
+            "attempt": attempt_of or [0] * n,
             "index": list(range(n)),
             "loops": [1] * n,
             "seconds": samples,
@@ -116,7 +116,7 @@ def test_a_replicate_that_one_backend_lacks_is_in_no_pair(tmp_path: Path) -> Non
 
 def test_the_last_attempt_is_read_and_all_are_kept(tmp_path: Path) -> None:
     samples = [5.0, 5.0, 5.0, 1.0, 1.0, 1.0]
-    listed = [(case("torch", 0), measured(samples, [0, 0, 0, 1, 1, 1], attempts_made=2))]
+    listed = [(case("torch", 0), measured(samples, [0, 0, 0, 1, 1, 1], attempts=2))]
     run = Run.read(write_run(tmp_path, listed))
     assert row(run, "torch")["seconds"] == pytest.approx(1.0)
     assert run.measured("throughput")["seconds"].tolist() == samples

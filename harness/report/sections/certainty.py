@@ -1,0 +1,107 @@
+"""Appendix: how far can the comparisons of times be trusted, and what disturbed them?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report.escape import one_line
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.certainty import NAMED_SLOWDOWN, Certainty, certainty
+from harness.report.summaries.grouping import records
+from harness.report.summaries.throughput import throughput
+from harness.report.tables import Table
+from harness.report.words import counted, listed, missing, percent, setting
+
+
+@question(
+    "certainty",
+    heading="How far can these comparisons be trusted?",
+    study="throughput",
+    order=90,
+    explanation=(
+        "The spread between processes and within them is that of this run; coverage, false positives and "
+        "power follow from it by simulation, through the very functions that judged the run."
+    ),
+    optional=True,
+)
+def answer(run: Run) -> Answer | None:
+    found, timed = certainty(run), throughput(run)
+    if found is None or timed is None:
+        return None
+    return Answer(
+        sentence=_sentence(found),
+        details=(*_details(found), *_recorded(run.facts.get("selftest"))),
+        table=_disturbed(timed.processes, timed.axes),
+        summary=found.power,
+    )
+
+
+def _sentence(found: Certainty) -> str:
+    shares = records(found.power[found.power["slowdown"] == NAMED_SLOWDOWN])
+    words = [
+        f"{counted(int(row['replicates']), 'process', 'processes')} in {percent(row['power'])}"
+        for row in shares
+    ]
+    return (
+        f"Processes differ by {percent(found.spread.between)} and samples within one by "
+        f"{percent(found.spread.within)} (standard deviations of a stable case); at that, a slowdown of "
+        f"{percent(NAMED_SLOWDOWN)} is found by {listed(words)} of trials."
+    )
+
+
+def _details(found: Certainty) -> list[str]:
+    wrong = found.false_positives
+    return [
+        f"The 95 % intervals of {counted(found.replicates, 'process', 'processes')} hold the true time in "
+        f"{percent(found.coverage)} of trials.",
+        f"Of identical code over a grid of {counted(found.comparisons, 'comparison')}, "
+        f"{percent(wrong.of_comparisons)} of the comparisons, and {percent(wrong.of_grids)} of the grids "
+        "anywhere, are called faster or slower.",
+    ]
+
+
+def _recorded(selftest: Any) -> list[str]:
+    """What `python -m harness selftest` found on this machine, where its result stands beside the runs."""
+    rows = selftest.get("rows") if isinstance(selftest, Mapping) else None
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        return []
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[str(row.get("verdict"))] = counts.get(str(row.get("verdict")), 0) + 1
+    told = [
+        f"The self-test on this machine ({one_line(selftest.get('made_at', 'at an unknown time'))}): "
+        + listed([f"{number} {one_line(word)}" for word, number in counts.items()])
+        + "."
+    ]
+    return told + [
+        one_line(f"Self-test, {row.get('name')}: target {row.get('target')}, got {row.get('got')}.")
+        for row in rows
+    ]
+
+
+def _disturbed(processes: Any, axes: list[str]) -> Table | None:
+    """Every process that was disturbed: those that stayed unstable first."""
+    seen = processes[processes["unstable"].notna() | (processes["attempts"] > 1)]
+    if seen.empty:
+        return None
+    rows = []
+    for row in records(seen.assign(well=seen["unstable"].isna()).sort_values("well", kind="stable")):
+        why = row["unstable"]
+        earlier = row.get("disturbed")
+        rows.append(
+            (
+                setting({"backend": row["backend"], **{axis: row[axis] for axis in axes}}),
+                str(int(row["replicate"])),
+                str(int(row["attempts"])),
+                "became stable" if missing(why) else one_line(why),
+                "" if missing(earlier) else one_line(earlier),
+            )
+        )
+    columns = ("case", "replicate", "attempts", "last attempt", "before")
+    caption = (
+        "What disturbed samples. Every attempt is in the record; the last is read, and nothing is concluded "
+        "from one that stayed unstable."
+    )
+    return Table(columns, tuple(rows), caption, frozenset({"replicate", "attempts"}))

@@ -1,0 +1,113 @@
+"""The simulation that vouches for the statistics, and that it would not vouch for wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.case import Case
+from harness.report import simulation
+from harness.report.frames import Run
+from harness.report.sections.certainty import answer
+from harness.report.simulation import Spread, coverage, false_positives, power, process_medians
+from harness.report.statistics import Estimate
+from harness.report.summaries.certainty import certainty
+from tests.report.synthetic import sizes, write_run
+from tests.report.test_unit_of_statistics import measured
+
+USUAL = Spread(between=0.02, within=0.01)
+
+
+@pytest.mark.parametrize("replicates", [3, 5, 10])
+def test_intervals_cover_the_truth(replicates: int) -> None:
+    assert coverage(USUAL, replicates) >= 0.93
+
+
+def test_identical_code_is_rarely_called_different() -> None:
+    found = false_positives(USUAL, 3, comparisons=30)
+    assert found.of_comparisons <= 0.05
+    assert found.of_grids <= 0.08  # 5 %, and the error of 300 trials
+
+
+def test_a_tenth_is_found_by_five_processes() -> None:
+    assert power(USUAL, 5, 0.10) >= 0.9
+
+
+def test_power_grows_with_processes_and_with_the_slowdown() -> None:
+    wide = Spread(0.05, 0.01)
+    assert power(wide, 10, 0.1) > power(wide, 3, 0.1) + 0.1
+    assert power(wide, 5, 0.2) > power(wide, 5, 0.05) + 0.1
+    assert power(USUAL, 10, 0.0) <= 0.05
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    assert coverage(USUAL, 3, trials=200) == coverage(USUAL, 3, trials=200)
+    assert coverage(USUAL, 3, trials=200) != coverage(USUAL, 3, trials=200, seed=1)
+
+
+def test_simulated_processes_have_the_spread_that_was_asked_for() -> None:
+    medians = process_medians(np.random.default_rng(0), (20_000,), Spread(0.05, 0.0))
+    assert np.log(medians).std() == pytest.approx(0.05, rel=0.03)
+    assert np.log(medians).mean() == pytest.approx(0.0, abs=2e-3)
+
+
+def test_an_interval_over_pooled_samples_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if 30 repeats in each of 3 processes were 90 observations: it covers the truth far too rarely."""
+
+    def pooled(values: np.ndarray) -> Estimate:
+        logs = np.repeat(np.log(values), 30)
+        half = 1.987 * logs.std(ddof=1) / np.sqrt(len(logs))
+        return Estimate(1.0, np.exp(logs.mean() - half), np.exp(logs.mean() + half), 0.0, len(logs))
+
+    monkeypatch.setattr(simulation, "estimate", pooled)
+    assert coverage(USUAL, 3, trials=500) < 0.5
+
+
+def test_a_grid_without_correction_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrected = simulation.judge
+    monkeypatch.setattr(
+        simulation, "judge", lambda listed: [verdict for one in listed for verdict in corrected([one])]
+    )
+    # without the correction, some comparison of nearly every grid is called different
+    assert false_positives(Spread(0.05, 0.01), 5, comparisons=60, trials=60).of_grids > 0.5
+
+
+@pytest.mark.parametrize("spread", [(-0.1, 0.0), (0.0, float("nan"))])
+def test_a_spread_is_a_number(spread: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="spread"):
+        Spread(*spread)
+
+
+def timed_run(folder: Path, between: float, *, facts: dict[str, object] | None = None) -> Run:
+    """Two backends at 40 sizes in 4 processes each; replicates differ by half, which pairs cancel."""
+    rng = np.random.default_rng(0)
+    listed = []
+    for seq_len in range(1, 41):
+        for backend in ("torch", "numba"):
+            for replicate in range(4):
+                level = np.exp(between * rng.standard_normal()) * 1.5**replicate
+                samples = [level * f for f in (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)]
+                axes = {**sizes(backend, "gru", seq_len, 1), "pass": "inference"}
+                listed.append((Case("throughput", axes, replicate), measured(samples, **(facts or {}))))
+    return Run.read(write_run(folder, listed))
+
+
+def test_the_spread_is_that_between_processes_and_not_between_replicates(tmp_path: Path) -> None:
+    found = certainty(timed_run(tmp_path, 0.03))
+    assert found is not None
+    assert found.spread.between == pytest.approx(0.03, rel=0.15)
+    assert 0.005 < found.spread.within < 0.03
+    assert (found.replicates, found.comparisons) == (4, 40)
+    assert found.coverage >= 0.93
+
+
+def test_the_appendix_says_what_can_be_found_and_what_was_disturbed(tmp_path: Path) -> None:
+    run = timed_run(tmp_path, 0.02, facts={"unstable": "load: others", "attempts": 3, "disturbed": "<b>"})
+    found = answer(run)
+    assert found is not None
+    assert "a slowdown of 10 % is found by 3 processes in" in found.sentence
+    assert found.table is not None
+    assert len(found.table.rows) == 320
+    assert found.table.rows[0][2:] == ("3", "load: others", "<b>")
