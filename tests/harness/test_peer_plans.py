@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from harness.case import Case
 from harness.plan import Plan, load_plan
 
@@ -20,6 +22,8 @@ GRID = {  # (T, B, H)
     (128, 64, 512),
     (1024, 16, 128),
 }
+GROWTH = {(512, 1, 64), (128, 8, 64)}
+"""What the grid lacks for three sizes of T, and of B, with the other sizes held."""
 
 
 def sizes(case: Case) -> tuple[int, ...]:
@@ -50,7 +54,7 @@ def test_peers_covers_the_whole_grid_for_every_backend() -> None:
         for backend in backends
         for cell in ("rnn_tanh", "lstm", "gru")
         for passing in ("inference", "training")
-        for size in GRID
+        for size in GRID | GROWTH
     }
     assert {case.axes["dtype"] for case in timed(plan)} == {"float32"}
     assert len(timed(plan)) == plan.replicates * len(found)
@@ -67,3 +71,19 @@ def test_deepbench_covers_its_table_and_nothing_else() -> None:
     assert len(expected) == 124
     for backend, found in by_backend.items():
         assert found == expected, backend
+
+
+@pytest.mark.parametrize(
+    ("name", "study"), [("standard", "throughput"), ("standard", "memory"), ("peers", "throughput")]
+)
+@pytest.mark.parametrize("axis", range(3))
+def test_every_backend_has_three_sizes_of_each_with_the_others_held(name: str, study: str, axis: int) -> None:
+    """Or no exponent could be fitted."""
+    found: dict[object, dict[tuple[int, ...], set[int]]] = {}
+    for case in (case for case in load_plan(name).cases() if case.study == study):
+        size = sizes(case)
+        kind = tuple(case.axes[word] for word in ("backend", "cell", "pass", "dtype"))
+        series = found.setdefault(kind, {}).setdefault(size[:axis] + size[axis + 1 :], set())
+        series.add(size[axis])
+    assert found
+    assert all(max(map(len, series.values())) >= 3 for series in found.values())
