@@ -1,0 +1,121 @@
+"""Does the network learn a long-range dependency, and did its gradients foretell it?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.grouping import groups
+from harness.report.summaries.learning import CLIPPING, Foretold, Learnings, foretold, learnings
+from harness.report.tables import Table
+from harness.report.words import (
+    counted,
+    missing,
+    percent,
+    phrase,
+    plain,
+    power_of_ten,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+)
+
+
+@question(
+    "learning",
+    heading="Does the network learn a long-range dependency, and did its gradients foretell it?",
+    study="learning",
+    order=70,
+    explanation=(
+        "Before its first step, ‖∂h_T/∂h_k‖₂ of each network is measured on the task's own sequences; then "
+        "it is trained until it solves the task by its published criterion, tried on sequences that no step "
+        "learned from, or its steps are used up, or it diverges. The baseline is the loss of the best answer "
+        "that does not look at the inputs."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    found = learnings(run)
+    if found is None:
+        return None
+    told = foretold(found.trainings)
+    return Answer(
+        sentence=_sentence(found, told),
+        details=tuple(_details(found)),
+        table=_table(found),
+        summary=found.settings,
+    )
+
+
+def _sentence(found: Learnings, told: Foretold | None) -> str:
+    ends = found.trainings["end"]
+    solved, diverged = int((ends == "solved").sum()), int((ends == "diverged").sum())
+    words = f"{solved} of {counted(len(ends), 'training')} solved their task"
+    if diverged:
+        words += f", {diverged} diverged"
+    if told is None:
+        return f"{words}."
+    certain = f"p = {significant(told.p_value, 2)}" if told.p_value >= 0.001 else "p < 0.001"
+    return (
+        f"{words}; of all pairs of one that solved and one that did not, the one that solved had the larger "
+        f"‖∂h_T/∂h_0‖₂ before its first step in {percent(told.share)} (half would be chance; {certain})."
+    )
+
+
+def _details(found: Learnings) -> list[str]:
+    sentences = []
+    for chosen, part in groups(found.trainings, ["task", "seq_len"]):
+        cells = []
+        for own, trained in groups(part, ["cell"]):
+            solved = trained[trained["end"] == "solved"]
+            words = f"{own['cell']} {len(solved)} of {len(trained)}"
+            if len(solved):
+                words += f" (first after {plain(int(solved['solved_at_step'].astype(float).min()))} steps)"
+            cells.append(words)
+        sentences.append(f"{chosen['task']} at T={chosen['seq_len']}: solved by {', '.join(cells)}.")
+    return sentences
+
+
+def _table(found: Learnings) -> Table:
+    named = ("task", "cell", "initialization", "gain", "forget_bias", *CLIPPING)
+    rest = [axis for axis in found.axes if axis not in named]
+    varying, constant = split_constant(found.settings, rest)
+    rows = []
+    for row in found.settings.to_dict("records"):
+        rows.append(
+            (
+                str(row["task"]),
+                str(row["cell"]),
+                str(row["variant"]),
+                str(row["clipped"]),
+                *(plain(row[axis]) for axis in varying),
+                f"{row['solved']} of {row['trainings']}",
+                "–" if not row["diverged"] else str(row["diverged"]),
+                "–" if missing(row["solved_at_step"]) else plain(row["solved_at_step"]),
+                _number(row["half_life_before"], "none"),
+                power_of_ten(row["log10_norm_before"]),
+                power_of_ten(row["log10_norm_after"]),
+                significant(row["last_loss"]),
+                significant(row["baseline"]),
+            )
+        )
+    numbers = ("solved", "diverged", "at step", "half-life before", "norm before", "norm after", "loss")
+    columns = (
+        *("task", "cell", "initialization", "clipping"),
+        *map(symbol, varying),
+        *numbers,
+        "baseline",
+    )
+    caption = phrase(
+        "Medians over seeds; half-lives in steps; norms are ‖∂h_T/∂h_0‖₂ before and after training; the loss "
+        "is the last one on held-out sequences",
+        setting(constant),
+    )
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numbers, "baseline", "T", "H", "B"}))
+
+
+def _number(value: Any, otherwise: str) -> str:
+    return otherwise if missing(value) or pd.isna(value) else significant(float(value))

@@ -1,0 +1,91 @@
+"""What the report says of trainings is true: held against a run whose every training is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.case import Case
+from harness.outcome import Measured
+from harness.report import write_report
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS
+from harness.report.summaries.learning import foretold, learnings
+from tests.report.synthetic import Item, write_run
+
+SEEDS = (0, 1, 2)
+
+
+def trainings(learner: str = "gru", gone: str = "rnn_relu") -> Iterator[Item]:
+    """The learner solves its task at step 100 + 10·seed, one diverges at step 31, the others never do."""
+    for cell, seq_len, seed in itertools.product(("rnn_tanh", "gru", "rnn_relu"), (20, 40), SEEDS):
+        solved = cell == learner
+        norm = {"gru": -2.0, "rnn_tanh": -8.0, "rnn_relu": -math.inf}[cell] - seed / 10
+        axes = {
+            "backend": "numba", "task": "adding", "cell": cell, "initialization": "orthogonal", "gain": 1.0,
+            "forget_bias": None, "rule": "global_norm", "place": "parameters", "threshold": 1.0,
+            "truncate": None, "seq_len": seq_len, "hidden_size": 8, "batch_size": 4, "steps": 200,
+            "seed": seed,
+        }  # fmt: skip
+        at = 100 + 10 * seed
+        rows = [
+            ("decay", 0, None, None, 0, 0.0),
+            ("decay", 0, None, None, seq_len, norm),
+            ("step", 1, 0.2, None, None, None),
+            ("score", 50, 0.16, 0.9, None, None),
+            ("score", at, 0.005 if solved else 0.17, 0.0 if solved else 0.9, None, None),
+        ]
+        names = ("quantity", "step", "loss", "error_rate", "lag", "log10_spectral_norm")
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        facts = {
+            "baseline": 1 / 6, "criterion": "below 0.01", "solved": solved,
+            "solved_at_step": at if solved else None, "diverged_at_step": 31 if cell == gone else None,
+            "half_life_before": None if cell == "rnn_relu" else 3.0, "horizon_before": 12.0,
+            "rate_before": -0.2, "log10_norm_before": norm, "log10_norm_after": -1.0,
+            "steps_done": at if solved else 200, "training_seconds": 1.0, "clipped_share": None,
+        }  # fmt: skip
+        yield Case("learning", axes), Measured(columns, facts)
+
+
+def test_the_sentences_count_and_foretell(tmp_path: Path) -> None:
+    found = SECTIONS["learning"].answer(Run.read(write_run(tmp_path / "run", list(trainings()))))
+    assert found is not None
+    assert found.sentence.startswith("6 of 18 trainings solved their task, 6 diverged; of all pairs")
+    assert "before its first step in 100 % (half would be chance; p < 0.001)" in found.sentence
+    assert found.details[0] == (
+        "adding at T=20: solved by rnn_tanh 0 of 3, gru 3 of 3 (first after 100 steps), rnn_relu 0 of 3."
+    )
+    assert found.table is not None
+    learner = next(row for row in found.table.rows if row[1] == "gru")
+    assert {"3 of 3", "110", "0.00500"} <= set(learner)
+    assert {"0 of 3", "–", "none"} <= set(next(row for row in found.table.rows if row[1] == "rnn_relu"))
+
+
+def test_a_norm_that_foretells_the_opposite_says_so(tmp_path: Path) -> None:
+    run = Run.read(write_run(tmp_path / "run", list(trainings(learner="rnn_relu", gone="none"))))
+    found = learnings(run)
+    assert found is not None
+    told = foretold(found.trainings)
+    assert told is not None
+    assert told.share == 0.0
+    assert (told.solved, told.unsolved) == (6, 12)
+    assert foretold(found.trainings[found.trainings["end"] == "solved"]) is None
+
+
+def test_its_figures_are_in_the_report(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", list(trainings()))
+    write_report(folder)
+    for name in ("learning_foretold", "learning_curves"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+        assert name in (folder / "report.md").read_text(encoding="utf-8")
+    text = (folder / "figures" / "learning_curves.svg").read_text(encoding="utf-8")
+    assert "mathdefault" not in text
+
+
+@pytest.mark.parametrize("study", ["learning"])
+def test_a_run_without_it_has_no_such_section(study: str, run: Run) -> None:
+    assert SECTIONS[study].answer(run) is None
