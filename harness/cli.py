@@ -9,11 +9,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from harness.commands.doctor import doctor
 from harness.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +27,9 @@ app = typer.Typer(
 )
 
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+Redact = Annotated[
+    bool, typer.Option("--redact", help="Take users, hosts and paths out of all that is written.")
+]
 
 
 @app.command()
@@ -44,6 +49,7 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, its folder, or 'latest'.")
     ] = None,
+    redact: Redact = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases, run nothing.")] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="List plans, studies, backends, cells, initializations.")
@@ -53,22 +59,22 @@ def run(
     if list_:
         _print_lists(None)
     elif resume is not None:
-        if study or axis or backend or corpus or dry_run:
+        if study or axis or backend or redact or dry_run:
             raise UserError("--resume goes on with the run's own plan", remedy="leave the other options out")
         from harness.folder import find_run
 
-        _execute(find_run(resume, results))
+        _execute(find_run(resume, results), corpus)
     else:
-        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, dry_run)
+        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run)
 
 
 @app.command()
-def report(run: str, results: Results = Path("results")) -> None:
+def report(run: str, results: Results = Path("results"), redact: Redact = False) -> None:
     """Write the report of a run again, from its ledger alone."""
     from harness.folder import find_run
     from harness.report import write_report
 
-    print(write_report(find_run(run, results)))
+    print(write_report(find_run(run, results), redact=redact))
 
 
 @app.command()
@@ -136,6 +142,9 @@ def selftest(
     raise typer.Exit(run_selftest(quick=quick, json_file=json, markdown_file=markdown))
 
 
+app.command("doctor")(doctor)
+
+
 @app.command("list")
 def list_command(
     kind: Annotated[
@@ -187,6 +196,7 @@ def _run_plan(
     backends: list[str],
     corpus: Path | None,
     results: Path,
+    redact: bool,
     dry_run: bool,
 ) -> None:
     from harness.plan import load_plan, parse_axis
@@ -206,13 +216,19 @@ def _run_plan(
             print(case)
         print(f"{len(cases)} cases")
         return
+    from harness.doctor import warnings
     from harness.folder import create_run
-    from harness.measure.environment import environment
+    from harness.measure.environment import read
 
-    _execute(create_run(results, plan, environment(), shlex.join(["python", *sys.argv])))
+    found = read()
+    recorded = found.model_dump(mode="json")
+    recorded["warnings"] = [asdict(warning) for warning in warnings(found, results)]
+    command = shlex.join(["python", *sys.argv])
+    folder = create_run(results, plan, recorded, command, redacted=redact)
+    _execute(folder, None if plan.corpus is None else Path(plan.corpus))
 
 
-def _execute(folder: Path) -> None:
+def _execute(folder: Path, corpus: Path | None) -> None:
     """Run what is left of a run, write its report, and exit with the run's status."""
     from rich.console import Console
 
@@ -223,7 +239,7 @@ def _execute(folder: Path) -> None:
     console = Console(stderr=False)
     try:
         with Terminal(console) as observer:
-            summary = execute(folder, observer)
+            summary = execute(folder, observer, corpus=corpus)
     except KeyboardInterrupt:
         print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
         print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")

@@ -23,8 +23,18 @@ LEDGER = "ledger.sqlite"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def create_run(results: Path, plan: Plan, environment: dict[str, Any], command: str) -> Path:
+def create_run(
+    results: Path,
+    plan: Plan,
+    environment: dict[str, Any],
+    command: str,
+    *,
+    redacted: bool = False,
+) -> Path:
     """A new run's folder with its plan, environment and ledger; `latest` points at it.
+
+    Args:
+        redacted: names and places are taken out of all that is written, now and later (`harness.redact`).
 
     Raises:
         UserError: the results folder cannot be written.
@@ -41,10 +51,13 @@ def create_run(results: Path, plan: Plan, environment: dict[str, Any], command: 
             "environment": environment,
             "command": command,
             "started_at": started,
+            "redacted": redacted,
         }
-        Ledger.create(draft / LEDGER, facts, plan.cases()).close()
-        (draft / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
-        write_environment(draft, environment)
+        with Ledger.create(draft / LEDGER, facts, plan.cases()) as ledger:
+            recorded = ledger.facts()
+        toml = Plan.model_validate(recorded["plan"]).to_toml()
+        (draft / "plan.toml").write_text(toml, encoding="utf-8")
+        write_environment(draft, recorded["environment"])
         draft.rename(folder)
         _point_latest(results, folder.name)
     except OSError as error:

@@ -19,6 +19,7 @@ from harness import outcome as outcomes
 from harness.case import Case, canonical
 from harness.errors import UserError
 from harness.outcome import Outcome
+from harness.redact import Redactor
 
 SCHEMA_VERSION = 1
 
@@ -50,9 +51,10 @@ class Ledger:
         UserError: the file is no ledger, is damaged, or has another version's schema.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, redactor: Redactor | None = None) -> None:
         self.path = path
         self._connection = connection
+        self._redactor = redactor
 
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, Any], cases: Iterable[Case]) -> Ledger:
@@ -60,9 +62,13 @@ class Ledger:
 
         Args:
             path: a file that does not exist.
-            facts: JSON values by name (plan, environment, run id).
+            facts: JSON values by name (plan, environment, run id).  Where `redacted` is true, names and
+                places are taken out of everything that this ledger is ever given.
             cases: every planned case, in the order of the plan.
         """
+        redactor = Redactor.of_this_machine() if facts.get("redacted") else None
+        if redactor is not None:
+            facts = redactor.facts(facts)
         connection = _connect(path)
         with connection:
             connection.executescript(f"BEGIN; {_SCHEMA}")
@@ -74,7 +80,7 @@ class Ledger:
                 "INSERT INTO cases VALUES (?, ?, ?, ?)",
                 [(case.key, i, case.study, canonical(case.to_json())) for i, case in enumerate(cases)],
             )
-        return cls(path, connection)
+        return cls(path, connection, redactor)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -84,7 +90,10 @@ class Ledger:
         with _damage_named(path):
             connection = _connect(path)
             ledger = cls(path, connection)
-            version = ledger.facts().get("schema_version")
+            facts = ledger.facts()
+            version = facts.get("schema_version")
+            if facts.get("redacted"):
+                ledger._redactor = Redactor.of_this_machine().heard_in(facts)
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"{path}: cannot read this ledger",
@@ -102,6 +111,8 @@ class Ledger:
 
     def set_fact(self, name: str, value: Any) -> None:
         """Record, or replace, one fact of the run."""
+        if self._redactor is not None:
+            value = self._redactor(value)
         with self._connection:
             self._connection.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (name, canonical(value)))
 
@@ -139,6 +150,8 @@ class Ledger:
             sqlite3.IntegrityError: the case was recorded before, or was never planned.
             sqlite3.OperationalError: the disk is full, or the folder is gone.
         """
+        if self._redactor is not None:
+            outcome = self._redactor.outcome(outcome)
         row = (case.key, outcome.status, json.dumps(outcomes.to_json(outcome)), finished_at, elapsed_seconds)
         with self._connection:
             self._connection.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?)", row)

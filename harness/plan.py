@@ -71,7 +71,7 @@ class Plan(BaseModel):
         Only what is timed is repeated: a gradient comes out the same in every process, and so does a peak.
         """
         found: dict[str, Case] = {}
-        text = {} if self.corpus is None else {"corpus": _identity(Path(self.corpus))}
+        text = {} if self.corpus is None else {"corpus": identity(Path(self.corpus))}
         for replicate in range(self.replicates):
             for name, axes in self.axes():
                 if replicate and not STUDIES[name].repeated:
@@ -120,6 +120,33 @@ class Plan(BaseModel):
         if corpus is not None:
             changes["corpus"] = corpus
         return checked({**self.model_dump(), **changes}, "command line")
+
+    def with_corpus(self, corpus: Path) -> Plan:
+        """The same plan, its text found at another place."""
+        return self.model_copy(update={"corpus": str(corpus.resolve())})
+
+    def require_corpus(self, cases: Iterable[Case]) -> None:
+        """Hold the text against what the cases were planned with.
+
+        Raises:
+            UserError: it cannot be read, or it is another text.
+        """
+        planned = {str(case.axes["corpus"]) for case in cases if case.axes.get("corpus") is not None}
+        if not planned or self.corpus is None:
+            return
+        try:
+            found = identity(Path(self.corpus))
+        except OSError as error:
+            raise UserError(
+                f"cannot read the run's text, {self.corpus}: {error.strerror}",
+                remedy="say where it is with --corpus FILE",
+            ) from error
+        if {name.rpartition(":")[2] for name in planned} != {found.rpartition(":")[2]}:
+            raise UserError(
+                f"{self.corpus}: not the text that this run was planned with",
+                expected=" or ".join(sorted(planned)),
+                got=found,
+            )
 
     def to_toml(self) -> str:
         """The plan as TOML, every default written out."""
@@ -241,9 +268,9 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
             block[axis] = list(values) if swept else values[0]
 
 
-def _identity(corpus: Path) -> str:
-    """A file's name and digest: another text is another case."""
-    return f"{corpus.name}:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
+def identity(corpus: Path) -> str:
+    """A digest of the text: another text is another case, wherever it lies and whatever it is called."""
+    return f"sha256:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

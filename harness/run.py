@@ -41,11 +41,14 @@ class Summary:
         return self.counts.get("failed", 0)
 
 
-def execute(folder: Path, observer: Observer, make_executor: MakeExecutor = Local) -> Summary:
+def execute(
+    folder: Path, observer: Observer, make_executor: MakeExecutor = Local, corpus: Path | None = None
+) -> Summary:
     """Run every case of the folder's plan that has not ended yet.
 
     Args:
         make_executor: plan -> who runs its cases; this machine, as a rule.
+        corpus: the plan's text, where the record of the run was redacted and does not say which it is.
 
     Raises:
         UserError: the ledger cannot be read, or another process writes this run.
@@ -54,11 +57,14 @@ def execute(folder: Path, observer: Observer, make_executor: MakeExecutor = Loca
     with sole_writer(folder), Ledger.open(folder / LEDGER) as ledger:
         facts = ledger.facts()
         plan = Plan.model_validate(facts["plan"])
+        if corpus is not None:
+            plan = plan.with_corpus(corpus)
         cases = [entry.case for entry in ledger.entries()]
         done = ledger.finished_keys()
         observer.begin(len(cases), len(done))
         remaining = [case for case in cases if case.key not in done]
         if remaining:
+            plan.require_corpus(remaining)
             places = Places(facts)
             try:
                 with make_executor(plan) as executor:
@@ -106,4 +112,4 @@ class Places:
     def write(self, ledger: Ledger, folder: Path) -> None:
         ledger.set_fact("environment", self._environment)
         ledger.set_fact("machines", self._machines)
-        write_environment(folder, self._environment)
+        write_environment(folder, ledger.facts()["environment"])

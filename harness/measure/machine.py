@@ -36,7 +36,7 @@ class Machine:
 
 def fingerprint(described: Mapping[str, Any]) -> str:
     """ "AMD EPYC 7B13, 2 cores, NVIDIA H200" from an environment; what it does not say is left out."""
-    cores, gpu = described.get("allowed_cores"), described.get("gpu")
+    cores, gpus = described.get("allowed_cores"), described.get("gpus")
     words = [described.get("cpu_model"), f"{cores} cores" if cores else None]
-    words.append(gpu.get("name") if isinstance(gpu, Mapping) else None)
+    words += [gpu.get("name") for gpu in gpus or () if isinstance(gpu, Mapping)]
     return ", ".join(str(word) for word in words if word) or "unknown machine"

@@ -9,8 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def write_report(run_folder: Path) -> Path:
+def write_report(run_folder: Path, *, redact: bool = False) -> Path:
     """Write `tables/`, `figures/`, `report.md` and `report.html` of the run in `run_folder`.
+
+    Args:
+        redact: take users, hosts and paths out of what is written; the ledger stays as it is.
 
     Everything is made beside the old report and then takes its place: nothing half-written remains.
 
@@ -22,7 +25,7 @@ def write_report(run_folder: Path) -> Path:
     """
     from harness.report.build import build  # here, so that importing this package loads no matplotlib
 
-    return build(run_folder)
+    return build(run_folder, redact=redact)
 
 
 __all__ = ["write_report"]

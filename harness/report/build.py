@@ -55,13 +55,13 @@ class Section:
     problems: tuple[str, ...]
 
 
-def build(run_folder: Path) -> Path:
+def build(run_folder: Path, *, redact: bool = False) -> Path:
     """Write the report of the run in `run_folder`; the path of report.html.
 
     Raises:
         UserError: the folder holds no readable ledger, or cannot be written.
     """
-    run = Run.read(run_folder)
+    run = Run.read(run_folder, redact=redact)
     try:
         with beside(run_folder) as fresh:
             _fill(run, fresh)

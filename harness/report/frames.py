@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from harness.ledger import Entry, Ledger
 from harness.outcome import Failed, Measured, Unsupported
+from harness.redact import Redactor
 
 _ORDER = (
     *("backend", "cell", "pass", "initialization", "gain", "forget_bias", "inputs"),
@@ -44,14 +45,19 @@ class Run:
     _frames: Mapping[str, pd.DataFrame]
 
     @classmethod
-    def read(cls, folder: Path) -> Run:
+    def read(cls, folder: Path, *, redact: bool = False) -> Run:
         """Read `folder`/ledger.sqlite.
+
+        Args:
+            redact: take users, hosts and paths out of facts, reasons and logs.
 
         Raises:
             UserError: there is no readable ledger.
         """
         with Ledger.open(folder / "ledger.sqlite") as ledger:
             facts, entries = ledger.facts(), tuple(ledger.entries())
+        if redact:
+            facts, entries = _redacted(facts, entries)
         by_study: dict[str, list[Entry]] = {}
         for entry in entries:
             by_study.setdefault(entry.case.study, []).append(entry)
@@ -84,6 +90,16 @@ class Run:
     def backends(self) -> list[str]:
         """Every backend that the run planned, sorted."""
         return sorted({str(entry.case.axes.get("backend", "")) for entry in self.entries} - {""})
+
+
+def _redacted(
+    facts: Mapping[str, Any], entries: tuple[Entry, ...]
+) -> tuple[dict[str, Any], tuple[Entry, ...]]:
+    redactor = Redactor.of_this_machine().heard_in(facts)
+    return redactor.facts(facts), tuple(
+        entry if entry.outcome is None else replace(entry, outcome=redactor.outcome(entry.outcome))
+        for entry in entries
+    )
 
 
 def status(entry: Entry) -> str:

@@ -35,6 +35,7 @@ def what_and_where(run: Run) -> list[tuple[str, str]]:
         ("Machine", _machine(environment)),
         ("Threads", _threads(run, plan)),
         ("Software", _software(environment)),
+        *_warnings(environment),
         ("Corpus", plain(plan.get("corpus")) if plan.get("corpus") else ""),
     ]
     return [(name, text) for name, text in lines if text]
@@ -49,7 +50,9 @@ def ending(run: Run, study: str | None = None) -> str:
 
 def environment_lines(run: Run) -> list[tuple[str, str]]:
     """Everything recorded of the machine and its software, flattened."""
-    return sorted(_flat(_mapping(run.facts.get("environment"))))
+    recorded = dict(_mapping(run.facts.get("environment")))
+    recorded.pop("warnings", None)  # they stand among the facts at the top
+    return sorted(_flat(recorded))
 
 
 def study_table(run: Run) -> Table:
@@ -110,7 +113,7 @@ def _machine(environment: Mapping[str, Any]) -> str:
         words.append(counted(int(environment["logical_cores"]), "logical core"))
     if environment.get("memory_bytes"):
         words.append(f"{size(float(environment['memory_bytes']))} of memory")
-    words.extend(_gpus(environment.get("gpu") or environment.get("gpus")))
+    words.extend(_gpus(environment.get("gpus")))
     if environment.get("platform"):
         words.append(str(environment["platform"]))
     return ", ".join(words)
@@ -145,6 +148,20 @@ def _software(environment: Mapping[str, Any]) -> str:
     packages = _mapping(environment.get("packages"))
     named = [name for name in ("rnn-harness", "numpy", "numba", "torch") if packages.get(name)]
     return ", ".join([*words, *(f"{name} {packages[name]}" for name in named)])
+
+
+def _warnings(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was found at the start that spoils numbers."""
+    recorded = environment.get("warnings")
+    found = [_mapping(warning) for warning in recorded] if isinstance(recorded, list) else []
+    return [
+        (
+            f"{one_line(warning.get('level', 'warning')).capitalize()}: {one_line(warning.get('check', ''))}",
+            text,
+        )
+        for warning in found
+        if (text := one_line(warning.get("text", "")))
+    ]
 
 
 def _moment(seconds: Any) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 
 from harness.measure.agreement import Disagreement, agreements, require_agreement
-from harness.measure.environment import environment
 from harness.measure.estimate import estimate_seconds, why_too_large
 from harness.measure.problem import Problem
 from harness.measure.timing import MINIMUM_SAMPLES, time_calls
@@ -71,10 +69,3 @@ def test_flop_counts_two_per_multiplication_of_the_products():
 def test_what_does_not_fit_into_memory_says_so():
     assert why_too_large(Work(1.0, 1e6)) is None
     assert "GiB" in why_too_large(Work(1.0, 1e16))
-
-
-def test_the_environment_names_what_decides_a_number():
-    found = environment()
-    assert found["packages"]["numpy"] == np.__version__
-    assert found["allowed_cores"] >= 1
-    assert found["memory_bytes"] > 2**28

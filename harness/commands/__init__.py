@@ -1,0 +1,1 @@
+"""The larger commands, one per file; `harness.cli` is the front that registers them."""
