@@ -20,10 +20,10 @@ HERE = Machine("a processor, 2 cores", {})
     ("environment", "words"),
     [
         (
-            {"cpu_model": "EPYC", "allowed_cores": 2, "gpu": {"name": "H200"}, "load_average": 3.0},
+            {"cpu_model": "EPYC", "allowed_cores": 2, "gpus": [{"name": "H200"}], "load_average": 3.0},
             "EPYC, 2 cores, H200",
         ),
-        ({"cpu_model": "EPYC", "allowed_cores": 4, "gpu": None}, "EPYC, 4 cores"),
+        ({"cpu_model": "EPYC", "allowed_cores": 4, "gpus": []}, "EPYC, 4 cores"),
         ({}, "unknown machine"),
     ],
 )

@@ -253,7 +253,7 @@ FACTS: dict[str, Any] = {
         "platform": "Linux-6.1",
         "python": "3.11.9",
         "packages": {"numpy": "2.4.0", "torch": "2.13.0"},
-        "gpu": None,
+        "gpus": [],
     },
     "command": "python run_all.py --plan quick",
     "started_at": 1767268800.0,
