@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.errors import UserError
 
@@ -143,6 +144,7 @@ def selftest(
 
 
 app.command("doctor")(doctor)
+app.command("compare")(compare)
 
 
 @app.command("list")

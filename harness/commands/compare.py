@@ -1,0 +1,71 @@
+"""`python -m harness compare`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserError
+
+REGRESSION = 3
+
+
+def compare(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The run before: a folder or a run id.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The run after.")],
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", metavar="PERCENT", help="End with 3 on a regression beyond it.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="AXIS,AXIS", help="Judge groups of cases instead of each.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write Markdown here, a figure (.svg, .png) and a .csv beside it.")
+    ] = None,
+    allow_different_hardware: Annotated[
+        bool, typer.Option("--allow-different-hardware", help="Show the ratios; nothing is judged then.")
+    ] = False,
+    results: Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")] = Path("results"),
+) -> None:
+    """Say whether the same cases became slower or larger between two runs."""
+    limit = None if fail_on is None else _percentage(fail_on)
+
+    from harness.compare import compare_runs
+    from harness.compare.page import markdown
+    from harness.folder import find_run
+    from harness.report.frames import Run
+    from harness.report.verdicts import THRESHOLD
+
+    found = compare_runs(
+        Run.read(find_run(old, results)),
+        Run.read(find_run(new, results)),
+        by=[name.strip() for name in by.split(",") if name.strip()] if by else [],
+        threshold=THRESHOLD if limit is None else min(THRESHOLD, limit),
+        allow_different_hardware=allow_different_hardware,
+    )
+    if output is None:
+        print(markdown(found, limit=limit), end="")
+    else:
+        from harness.compare.files import write
+
+        print(write(found, output, limit))
+    if limit is None:
+        return
+    if found.regressions(limit) or found.lost:
+        raise typer.Exit(REGRESSION)
+    if not found.judged:
+        raise UserError(
+            "--fail-on: no comparison could be judged",
+            expected="at least 2 processes of each case in either run, on one machine",
+            remedy="measure with replicates = 3 or more",
+        )
+
+
+def _percentage(text: str) -> float:
+    found = re.fullmatch(r"(\d{1,4}(?:\.\d+)?)\s*%", text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UserError("--fail-on", expected="a percentage above 0, such as 5%", got=text)
+    return float(found[1]) / 100

@@ -1,0 +1,88 @@
+"""What of a run can be compared: per setting, one number for each process that measured it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from harness.case import Case, Scalar
+from harness.outcome import Failed
+from harness.report.frames import Run
+from harness.report.summaries.grouping import has
+from harness.report.summaries.throughput import throughput, why_invalid
+
+TIME, MEMORY = "time", "memory"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Args:
+    metric: TIME in seconds, or MEMORY in bytes.
+    axes: the setting, the backend among them.
+    values: replicate -> the median of what its process measured.
+    invalid: why nothing may be concluded from it, or None.
+    num_threads: in force when it was measured; None where that was not recorded.
+    """
+
+    metric: str
+    axes: Mapping[str, Scalar]
+    values: Mapping[int, float]
+    invalid: str | None = None
+    num_threads: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Args:
+    series: by setting (a digest of study and axes).
+    failed: settings of which some process failed -> the case, and how it failed.
+    """
+
+    series: Mapping[str, Series]
+    failed: Mapping[str, tuple[Case, str]] = field(default_factory=dict)
+
+
+def setting_of(case: Case) -> str:
+    """A case's key without its replicate."""
+    return Case(case.study, case.axes).key
+
+
+def measurements(run: Run) -> Measurements:
+    """Everything comparable of a run: its times and its memory."""
+    cases = {entry.case.key: entry.case for entry in run.entries}
+    found: dict[str, Series] = {}
+    timed = throughput(run)
+    if timed is not None:
+        _collect(found, timed.processes.rename(columns={"seconds": "value"}), cases, TIME)
+    weighed = run.measured("memory")
+    if has(weighed, "peak_bytes"):
+        peaks = weighed.groupby("key")["peak_bytes"].median().rename("value")
+        rows = weighed.drop_duplicates("key").merge(peaks, left_on="key", right_index=True)
+        _collect(found, rows, cases, MEMORY)
+    failed = {
+        setting_of(entry.case): (entry.case, entry.outcome.reason)
+        for entry in run.entries
+        if isinstance(entry.outcome, Failed)
+    }
+    return Measurements(found, failed)
+
+
+def _collect(found: dict[str, Series], rows: pd.DataFrame, cases: Mapping[str, Case], metric: str) -> None:
+    rows = rows.assign(setting=[setting_of(cases[key]) for key in rows["key"]])
+    for setting, part in rows.groupby("setting", sort=False):
+        found[str(setting)] = Series(
+            metric,
+            cases[part["key"].iloc[0]].axes,
+            dict(zip(part["replicate"].astype(int), part["value"].astype(float), strict=True)),
+            why_invalid(part) if metric == TIME else None,
+            _threads(part),
+        )
+
+
+def _threads(part: pd.DataFrame) -> float | None:
+    columns = [name for name in ("fact_num_threads", "num_threads") if name in part]
+    values: set[Any] = set(part[columns[0]].dropna()) if columns else set()
+    return float(values.pop()) if len(values) == 1 else None

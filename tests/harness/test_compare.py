@@ -1,0 +1,204 @@
+"""Comparing runs whose truth is known: what became slower is named, noise is not."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.case import Case
+from harness.compare import compare_runs
+from harness.compare.page import markdown
+from harness.errors import UserError
+from harness.outcome import Failed, Measured
+from harness.report.frames import Run
+from tests.harness.command import ROOT
+from tests.report.synthetic import FACTS, sizes, timed, write_run
+
+BACKENDS, CELLS, LENGTHS = ("numba", "torch"), ("gru", "lstm"), (16, 256)
+
+
+def items(
+    slower: dict[str, float], *, seed: int, replicates: int = 5, spread: float = 0.005, threads: int = 2
+):
+    """Times per case and process; `slower` multiplies a backend's."""
+    noise = np.random.default_rng(seed)
+    for replicate in range(replicates):
+        for backend in BACKENDS:
+            for cell in CELLS:
+                for seq_len in LENGTHS:
+                    seconds = 1e-3 * seq_len * slower.get(backend, 1.0) * math.exp(spread * noise.normal())
+                    measured = timed(seconds, seq_len)
+                    facts = {**measured.facts, "num_threads": threads}
+                    axes = sizes(backend, cell, seq_len, 1) | {"pass": "training"}
+                    yield Case("throughput", axes, replicate), Measured(measured.columns, facts)
+
+
+def weigh(backend: str, mebibytes: float):
+    axes = sizes(backend, "gru", 16, 1) | {"pass": "training"}
+    return Case("memory", axes), Measured({"repeat": [0], "peak_bytes": [mebibytes * 2**20]}, {"method": "x"})
+
+
+def run(folder: Path, listed, **environment) -> Run:
+    facts = {
+        "run_id": folder.name,
+        "environment": {**FACTS["environment"], "allowed_cores": 2, **environment},
+    }
+    return Run.read(write_run(folder, list(listed), facts))
+
+
+def test_the_slower_backend_is_slower_and_the_other_is_the_same(tmp_path):
+    old = run(tmp_path / "old", items({}, seed=1))
+    new = run(tmp_path / "new", items({"numba": 1.2}, seed=2))
+    found = compare_runs(old, new)
+    words = {(row.group["backend"], row.word) for row in found.rows}
+    assert words == {("numba", "slower"), ("torch", "same")}
+    assert len(found.rows) == 8
+    assert all(row.change.low < 1.2 < row.change.high for row in found.rows if row.word == "slower")
+    assert len(found.regressions(0.05)) == 4
+    assert found.regressions(0.5) == ()
+    back = compare_runs(new, old)
+    assert {row.word for row in back.rows if row.group["backend"] == "numba"} == {"faster"}
+    assert back.regressions(0.0) == ()
+
+
+def test_noise_is_no_regression(tmp_path):
+    """Forty pairs of runs of one code: at 5 % over each grid, two of them are wrong on average."""
+    wrong = 0
+    for trial in range(40):
+        old = run(tmp_path / f"old{trial}", items({}, seed=2 * trial, spread=0.05))
+        new = run(tmp_path / f"new{trial}", items({}, seed=2 * trial + 1, spread=0.05))
+        wrong += bool(compare_runs(old, new).regressions(0.03))
+    assert wrong <= 6
+
+
+def test_cases_of_a_group_count_as_one(tmp_path):
+    old = run(tmp_path / "old", items({}, seed=1))
+    new = run(tmp_path / "new", items({"numba": 1.2}, seed=2))
+    found = compare_runs(old, new, by=["cell", "backend"])
+    assert {(row.group["cell"], row.group["backend"]): (row.word, row.cases) for row in found.rows} == {
+        ("gru", "numba"): ("slower", 2),
+        ("gru", "torch"): ("same", 2),
+        ("lstm", "numba"): ("slower", 2),
+        ("lstm", "torch"): ("same", 2),
+    }
+    with pytest.raises(UserError, match="did you mean 'backend'"):
+        compare_runs(old, new, by=["backnd"])
+
+
+def test_a_run_is_the_same_as_itself_even_from_one_process(tmp_path):
+    one = run(tmp_path / "one", [*items({}, seed=1, replicates=1, spread=0.3), weigh("numba", 100)])
+    assert {row.word for row in compare_runs(one, one).rows} == {"same"}
+
+
+def test_one_process_judges_nothing(tmp_path):
+    old = run(tmp_path / "old", items({}, seed=1, replicates=1))
+    new = run(tmp_path / "new", items({"numba": 3.0}, seed=2, replicates=1))
+    assert {(row.word, row.reason) for row in compare_runs(old, new).rows} == {
+        ("invalid", "one process only")
+    }
+
+
+def test_memory_is_compared_by_a_threshold(tmp_path):
+    old = run(
+        tmp_path / "old", [weigh("numba", 100), weigh("torch", 100), weigh("numpy", 2), weigh("naive", 50)]
+    )
+    new = run(
+        tmp_path / "new", [weigh("numba", 110), weigh("torch", 102), weigh("numpy", 2.9), weigh("naive", 20)]
+    )
+    words = {row.group["backend"]: row.word for row in compare_runs(old, new).rows}
+    assert words == {"numba": "larger", "torch": "same", "numpy": "same", "naive": "smaller"}
+    assert [row.group["backend"] for row in compare_runs(old, new).regressions(0.05)] == ["numba"]
+    assert compare_runs(old, new).regressions(0.2) == ()
+
+
+@pytest.mark.parametrize(
+    "other", [{"cpu_model": "Other"}, {"allowed_cores": 4}, {"gpus": [{"name": "G"}]}, {"cgroup_cores": 1.0}]
+)
+def test_other_hardware_is_refused_or_marked(tmp_path, other):
+    old = run(tmp_path / "old", items({}, seed=1))
+    new = run(tmp_path / "new", items({"numba": 2.0}, seed=2), **other)
+    with pytest.raises(UserError, match=r"different hardware.*--allow-different-hardware"):
+        compare_runs(old, new)
+    found = compare_runs(old, new, allow_different_hardware=True)
+    assert {(row.word, row.reason) for row in found.rows} == {("invalid", "different hardware")}
+    assert "Different hardware" in markdown(found)
+
+
+def test_another_thread_budget_is_no_comparison(tmp_path):
+    old = run(tmp_path / "old", items({}, seed=1))
+    new = run(tmp_path / "new", items({}, seed=2, threads=1))
+    reasons = {(row.word, row.reason) for row in compare_runs(old, new).rows}
+    assert reasons == {("invalid", "2 threads before, 1 now")}
+
+
+def test_what_fails_now_is_a_loss_and_what_is_in_one_run_alone_is_counted(tmp_path):
+    listed = list(items({}, seed=1))
+    failing = [
+        (case, Failed("SIGSEGV") if i % 8 == 0 else outcome) for i, (case, outcome) in enumerate(listed)
+    ]
+    old = run(tmp_path / "old", [*listed, weigh("numba", 3)])
+    new = run(tmp_path / "new", failing)
+    found = compare_runs(old, new)
+    assert found.lost[0][1] == "SIGSEGV"
+    assert len(found.lost) == 1
+    assert found.alone == (2, 0)
+    assert "SIGSEGV" in markdown(found)
+    with pytest.raises(UserError, match="none of them shared"):
+        compare_runs(run(tmp_path / "a", [weigh("numba", 3)]), run(tmp_path / "b", [weigh("torch", 3)]))
+
+
+def test_hostile_names_stay_text_in_the_page(tmp_path):
+    evil = "a|b <script>@everyone #1 [x](y) `c`"
+    axes = sizes(evil, "gru", 16, 1) | {"pass": "training"}
+    listed = [(Case("throughput", axes, r), timed(1e-3, 16)) for r in range(2)]
+    other = [(Case("throughput", axes | {"backend": "=1+1"}, r), timed(1e-3, 16)) for r in range(2)]
+    both = run(tmp_path / "run", [*listed, *other])
+    page = markdown(compare_runs(both, both))
+    assert "<script" not in page
+    assert "@everyone" not in page
+    assert "#1" not in page.replace("&#", "")
+    widths = {line.replace(r"\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    done = [sys.executable, "-m", "harness", "compare", *map(str, arguments)]
+    return subprocess.run(done, cwd=ROOT, capture_output=True, text=True, timeout=100)
+
+
+def test_the_command_writes_a_page_a_figure_and_all_rows_and_ends_with_3(tmp_path):
+    run(tmp_path / "old", items({}, seed=1))
+    run(tmp_path / "new", [*items({"numba": 1.2}, seed=2)])
+    done = command("old", "new", "--results", tmp_path, "--fail-on", "5%", "--output", tmp_path / "page.md")
+    assert done.returncode == 3, done.stderr
+    page = (tmp_path / "page.md").read_text()
+    assert "**4 regressions beyond 5 %.**" in page
+    assert "![Change of each case, with its interval](page.svg)" in page
+    assert (tmp_path / "page.svg").stat().st_size > 1000
+    assert (tmp_path / "page.png").stat().st_size > 1000
+    rows = pd.read_csv(tmp_path / "page.csv")
+    assert rows["verdict"].value_counts().to_dict() == {"slower": 4, "same": 4}
+    assert not list(tmp_path.glob(".compare-*"))
+
+
+def test_the_command_ends_with_0_or_with_a_clear_line(tmp_path):
+    run(tmp_path / "old", items({}, seed=1))
+    run(tmp_path / "new", items({}, seed=2, spread=0.001))
+    run(tmp_path / "one", items({}, seed=2, replicates=1))
+    assert command(tmp_path / "old", tmp_path / "new", "--fail-on", "5%").returncode == 0
+    for arguments, words in (
+        (["old", "one", "--fail-on", "5%"], "no comparison could be judged"),
+        (["old", "new", "--fail-on", "five"], "a percentage above 0, such as 5%"),
+        (["old", "none"], "no run 'none'"),
+        (["old", "new", "--output", tmp_path / "no" / "page.md"], "cannot write"),
+    ):
+        done = command(*arguments, "--results", tmp_path)
+        assert done.returncode == 2, done
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
