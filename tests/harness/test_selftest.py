@@ -30,10 +30,8 @@ def test_the_clock_is_fit() -> None:
     assert [row.verdict for row in clock.rows(quick=True)] == ["pass"] * 3
 
 
-def test_known_answers_come_out_or_the_machine_is_named() -> None:
+def test_known_answers_that_no_load_can_touch_come_out() -> None:
     rows = list(known.rows(quick=True))
-    assert all(row.verdict == "pass" or row.why_not for row in rows), rows
-    # what load does not touch is judged on any machine
     assert named(rows, "adds to a kernel").verdict == "pass"
     assert named(rows, "allocates 100 MiB").verdict == "pass"
 
