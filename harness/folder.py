@@ -20,6 +20,7 @@ from harness.ledger import Ledger
 from harness.plan import Plan
 
 LEDGER = "ledger.sqlite"
+MAXIMUM_SELFTEST_BYTES = 2**20
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -52,6 +53,7 @@ def create_run(
             "command": command,
             "started_at": started,
             "redacted": redacted,
+            "selftest": _selftest(results),
         }
         with Ledger.create(draft / LEDGER, facts, plan.cases()) as ledger:
             recorded = ledger.facts()
@@ -117,6 +119,18 @@ def sole_writer(folder: Path) -> Iterator[None]:
         lock.release()
         with contextlib.suppress(OSError):
             (folder / ".lock").unlink()
+
+
+def _selftest(results: Path) -> dict[str, Any] | None:
+    """What `selftest --json` left beside the runs; None where there is nothing that can be read."""
+    file = results / "selftest.json"
+    try:
+        if file.stat().st_size > MAXIMUM_SELFTEST_BYTES:
+            return None
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _free_name(folder: Path) -> Path:

@@ -13,7 +13,9 @@ import pytest
 
 from harness.errors import UserError
 from harness.executor import blocks
+from harness.folder import create_run
 from harness.plan import load_plan
+from harness.report.frames import Run
 from harness.report.simulation import Spread
 from harness.report.summaries.speedups import speedups
 from harness.report.summaries.throughput import throughput
@@ -125,3 +127,26 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_runs(tmp_path: P
     blocked.write_text("")
     with pytest.raises(UserError, match="cannot write"):
         table.run_selftest(quick=True, json_file=blocked / "found.json", markdown_file=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"rows": []}', {"rows": []}),
+        ("[1]", None),
+        ("{", None),
+        ("\xff", None),
+        ('{"a": "' + "x" * 2**20, None),
+    ],
+)
+def test_a_run_records_the_self_test_that_stands_beside_it(
+    tmp_path: Path, text: str, expected: object
+) -> None:
+    (tmp_path / "selftest.json").write_text(text, encoding="latin-1")
+    folder = create_run(tmp_path, load_plan("quick"), {}, "python run_all.py")
+    assert Run.read(folder).facts["selftest"] == expected
+
+
+def test_a_run_without_a_self_test_records_none(tmp_path: Path) -> None:
+    folder = create_run(tmp_path, load_plan("quick"), {}, "python run_all.py")
+    assert Run.read(folder).facts["selftest"] is None

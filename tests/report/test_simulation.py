@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,20 @@ def test_the_appendix_says_what_can_be_found_and_what_was_disturbed(tmp_path: Pa
     assert found.table is not None
     assert len(found.table.rows) == 320
     assert found.table.rows[0][2:] == ("3", "load: others", "<b>")
+
+
+def test_a_recorded_self_test_is_shown_as_text(tmp_path: Path) -> None:
+    run = timed_run(tmp_path, 0.02)
+    rows = [{"name": "clock", "target": "≤ 1", "got": "<script>", "verdict": "pass"}, {"name": None}]
+    found = answer(replace(run, facts={**run.facts, "selftest": {"made_at": "today", "rows": rows}}))
+    assert found is not None
+    assert any("self-test on this machine (today): 1 pass" in sentence for sentence in found.details)
+    assert any("clock: target ≤ 1, got <script>" in sentence for sentence in found.details)
+
+
+@pytest.mark.parametrize("selftest", [None, 7, "text", {"rows": 3}, {"rows": ["a"]}, {"rows": [None]}])
+def test_a_recorded_self_test_that_is_none_is_passed_over(tmp_path: Path, selftest: object) -> None:
+    run = timed_run(tmp_path, 0.02)
+    found = answer(replace(run, facts={**run.facts, "selftest": selftest}))
+    assert found is not None
+    assert not any("Self-test" in sentence for sentence in found.details)

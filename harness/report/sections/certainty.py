@@ -14,6 +14,9 @@ from harness.report.summaries.throughput import throughput
 from harness.report.tables import Table
 from harness.report.words import counted, listed, missing, percent, setting
 
+MAXIMUM_ROWS = 100
+"""Of a recorded self-test; it has about twenty."""
+
 
 @question(
     "certainty",
@@ -77,7 +80,7 @@ def _recorded(selftest: Any) -> list[str]:
     ]
     return told + [
         one_line(f"Self-test, {row.get('name')}: target {row.get('target')}, got {row.get('got')}.")
-        for row in rows
+        for row in rows[:MAXIMUM_ROWS]
     ]
 
 
