@@ -1,0 +1,90 @@
+"""The surface of one unit with its cliff and the descents on it, and a plane through a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from harness.report.drawing import legend, looks, panels
+from harness.report.frames import Run
+from harness.report.pictures import Picture, figure
+from harness.report.summaries.error_surface import surfaces
+from harness.report.summaries.grouping import ascending
+from harness.report.words import plain, power_of_ten
+
+
+@figure("error_surface", question="error_surface", order=10)
+def draw(run: Run) -> Iterator[Picture]:
+    found = surfaces(run)
+    if found is None or "one_unit" not in found.grids:
+        return
+    grid = found.grids["one_unit"]
+    rates = ascending(found.descents["learning_rate"].tolist()) or [None]
+    kinds = looks(["plain", "clipped"])
+    drawn, made = panels([rates], columns=2, height=4.2)
+    for panel in made:
+        _map(drawn, panel.axes, grid, "loss")
+        own = found.descents[found.descents["learning_rate"] == panel.content]
+        for (_, kind), part in own.groupby(["start", "quantity"], sort=False):
+            part = part.sort_values("step")
+            color = "#ffffff" if kind == "plain" else "#fb923c"
+            panel.axes.plot(part["x"], part["y"], color=color, lw=1.3, marker=".", ms=3.5, clip_on=True)
+            panel.axes.plot(*part[["x", "y"]].iloc[0], marker="o", ms=6, color="#ffffff", mec="#1f2937")
+        panel.axes.set_xlim(grid["x"].min(), grid["x"].max())
+        panel.axes.set_ylim(grid["y"].min(), grid["y"].max())
+        panel.axes.set_title(f"learning rate {plain(panel.content)}")
+        panel.axes.set_xlabel("weight w")
+        panel.axes.set_ylabel("bias b" if panel.left else "")
+    title = "The cliff in the error surface of one unit, and descents on it"
+    handles = [
+        Line2D([], [], color=color, lw=1.6, marker=".", label=name)
+        for name, color in zip(kinds, ("#9ca3af", "#fb923c"), strict=True)
+    ]
+    legend(drawn, title, handles)
+    caption = (
+        "Colour: log10 of the loss. Circles: where descents start; plain ones are drawn white. A line that "
+        "runs off the map leapt."
+    )
+    data = pd.concat([grid, found.descents], ignore_index=True)
+    columns = ["quantity", "learning_rate", "start", "step", "x", "y", "log10_loss", "log10_gradient_norm"]
+    yield Picture("error_surface", title, caption, data[columns], drawn)
+
+
+@figure("error_surface_trained", question="error_surface", order=20)
+def draw_trained(run: Run) -> Iterator[Picture]:
+    found = surfaces(run)
+    if found is None or "trained" not in found.grids:
+        return
+    grid = found.grids["trained"]
+    drawn, (loss, slope) = panels([["log10_loss", "log10_gradient_norm"]], columns=2, height=3.8)
+    for panel, name in ((loss, "loss"), (slope, "slope")):
+        _map(drawn, panel.axes, grid.assign(log10_loss=grid[panel.content]), name)
+        panel.axes.set_title(name)
+        panel.axes.set_xlabel("along the gradient (norms of the weights)")
+        panel.axes.set_ylabel("along a random direction" if panel.left else "")
+    title = "A plane through a trained network"
+    legend(drawn, title)
+    caption = "The trained network stands in the middle. Colour: log10 of the loss, and of its slope there."
+    columns = ["x", "y", "log10_loss", "log10_gradient_norm"]
+    yield Picture("error_surface_trained", title, caption, grid[columns], drawn)
+
+
+def _map(drawn: Any, axes: Axes, grid: pd.DataFrame, name: str) -> None:
+    """log10 of a quantity over x and y."""
+    table = grid.pivot(index="y", columns="x", values="log10_loss")
+    values = table.to_numpy(float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    mesh = axes.pcolormesh(
+        table.columns.to_numpy(float), table.index.to_numpy(float), values, cmap="viridis", rasterized=True
+    )
+    axes.grid(False)
+    bar = drawn.colorbar(mesh, ax=axes, shrink=0.9, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
+    bar.ax.set_title(name, fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,0 +1,94 @@
+"""How rough is the error surface, and what does clipping do at a cliff?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.error_surface import Surfaces, surfaces
+from harness.report.summaries.grouping import records
+from harness.report.tables import Table
+from harness.report.words import counted, percent, plain, power_of_ten, significant
+
+NAMES = {
+    "one_unit": "one unit over its weight and bias",
+    "trained": "a plane through a trained network",
+    "power": "the toy y = w^1000, w from 0.99 to 1.01",
+}
+
+
+@question(
+    "error_surface",
+    heading="How rough is the error surface, and what does clipping do at a cliff?",
+    study="error_surface",
+    order=66,
+    explanation=(
+        "One unit, h ← w·σ(h) + b over T steps with the loss (σ(h_T) − 0.7)², after Pascanu et al. 2013; "
+        "gradient descents on it, plain, and with the gradient's norm clipped; a plane through the weights "
+        "of a network that learned to add, along its gradient and along a random direction; and y = w^1000. A "
+        "descent leaps when one of its steps is longer than 1 in w and b together."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    found = surfaces(run)
+    if found is None:
+        return None
+    return Answer(
+        sentence=_sentence(found),
+        details=tuple(_detail(row) for row in records(found.facts)),
+        table=_table(found.ends),
+        summary=found.ends,
+    )
+
+
+def _sentence(found: Surfaces) -> str:
+    steepest = records(found.facts)[0]
+    words = (
+        f"On {NAMES.get(steepest['surface'], steepest['surface'])} the steepest slope is "
+        f"{significant(steepest['steepness'], 2)} times the median one"
+    )
+    if found.ends.empty:
+        return f"{words}."
+    plain_, clipped = (found.ends[found.ends["quantity"] == name] for name in ("plain", "clipped"))
+    return (
+        f"{words}; {int(plain_['leapt'].sum())} of {counted(len(plain_), 'plain descent')} leapt off, and "
+        f"{int(clipped['leapt'].sum())} of {len(clipped)} with clipping."
+    )
+
+
+def _detail(row: dict[str, Any]) -> str:
+    low, high = (power_of_ten(row[f"{end}_log10_loss"]) for end in ("lowest", "highest"))
+    name = NAMES.get(row["surface"], row["surface"])
+    what = "y" if row["surface"] == "power" else "the loss"
+    return (
+        f"{name[0].upper()}{name[1:]}: {what} runs from {low} to {high}; the steepest slope is "
+        f"{significant(row['steepness'], 2)} times the median one, and {percent(row['flat_share'])} of the "
+        "grid is flatter than a hundredth of it."
+    )
+
+
+def _table(ends: pd.DataFrame) -> Table | None:
+    if ends.empty:
+        return None
+    columns = ("learning rate", "start", "descent", "loss before", "loss after", "longest step", "leapt")
+    rows = tuple(
+        (
+            plain(row["learning_rate"]),
+            plain(int(row["start"]) + 1),
+            str(row["quantity"]),
+            significant(row["first_loss"]),
+            significant(row["last_loss"]),
+            significant(row["longest_step"]),
+            "yes" if row["leapt"] else "no",
+        )
+        for row in records(ends)
+    )
+    return Table(
+        columns,
+        rows,
+        "Descents on the surface of one unit; steps are lengths in w and b together.",
+        frozenset({"learning rate", "start", "loss before", "loss after", "longest step"}),
+    )

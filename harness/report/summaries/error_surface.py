@@ -1,0 +1,69 @@
+"""Error surfaces: how steep beside how flat, and where descents ended with and without clipping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.summaries.grouping import groups, has
+
+STUDY = "error_surface"
+LEAP = 1.0
+"""A step of a descent that is longer than this, in w and b together, left the part of the plane shown."""
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Args:
+    grids: surface -> rows of the grid: x, y, log10_loss, log10_gradient_norm.
+    descents: one row per step: learning_rate, quantity (plain, clipped), start, step, x, y, log10_loss.
+    ends: one row per descent: learning_rate, quantity, start, first_loss, last_loss, longest_step, leapt.
+    facts: one row per surface: surface, steepness, flat_share, lowest and highest log10 loss.
+    """
+
+    grids: dict[str, pd.DataFrame]
+    descents: pd.DataFrame
+    ends: pd.DataFrame
+    facts: pd.DataFrame
+
+
+@lru_cache(maxsize=1)
+def surfaces(run: Run) -> Surfaces | None:
+    """The summary, or None where nothing was measured."""
+    measured = run.measured(STUDY)
+    if not has(measured, "quantity", "surface", "x", "log10_loss", "steepness"):
+        return None
+    on_grid = measured[measured["quantity"] == "surface"]
+    first = [part[part["key"] == part["key"].iloc[0]] for _, part in groups(on_grid, ["surface"])]
+    grids = {str(part["surface"].iloc[0]): part.reset_index(drop=True) for part in first}
+    descents = measured[measured["quantity"].isin(["plain", "clipped"])].reset_index(drop=True)
+    ends = [
+        {**setting, **_end(part)}
+        for setting, part in groups(descents, ["learning_rate", "start", "quantity"])
+    ]
+    facts = [
+        {
+            "surface": name,
+            "steepness": float(part["steepness"].iloc[0]),
+            "flat_share": float(part["flat_share"].iloc[0]),
+            "lowest_log10_loss": float(part["log10_loss"].min()),
+            "highest_log10_loss": float(part["log10_loss"].max()),
+        }
+        for name, part in grids.items()
+    ]
+    return Surfaces(grids, descents, pd.DataFrame(ends), pd.DataFrame(facts))
+
+
+def _end(part: pd.DataFrame) -> dict[str, float | bool]:
+    part = part.sort_values("step")
+    longest = float(np.hypot(part["x"].diff(), part["y"].diff()).max())
+    return {
+        "first_loss": float(10 ** part["log10_loss"].iloc[0]),
+        "last_loss": float(10 ** part["log10_loss"].iloc[-1]),
+        "longest_step": longest,
+        "leapt": longest > LEAP,
+    }

@@ -1,0 +1,192 @@
+"""The error surface: how rough is it, and what does clipping do to a descent that meets a cliff?
+
+Three surfaces: one unit over its weight and bias, with descents; a plane through a trained network; and the
+toy y = w^1000, in which one percent decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from harness.case import Case, Scalar
+from harness.clipping import Clipping
+from harness.initializations import initialize
+from harness.outcome import Measured, Unsupported
+from harness.studies.study import (
+    STUDIES,
+    BackendName,
+    CellName,
+    Context,
+    InitializationName,
+    Size,
+    Study,
+    StudyAxes,
+    one_of,
+)
+from harness.training.evaluate import batch_of
+from harness.training.loop import TrainingDiverged, train
+from harness.training.model import SequenceModel
+from harness.training.optimizers import Optimizer
+from harness.training.surface import OneUnit, descend, slice_of
+from harness.training.tasks import TASKS
+
+SURFACES = ("one_unit", "trained", "power")
+WEIGHTS, BIASES = (4.6, 7.0), (-3.2, -2.0)
+"""The part of the plane that holds the cliff of one unit over 50 steps."""
+STARTS = ((5.0, -2.3), (5.4, -2.9), (6.2, -2.75))
+POWER_STEPS = 1000
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ErrorSurfaceAxes(StudyAxes):
+    backend: list[BackendName] = ["numba"]
+    surface: list[Annotated[str, one_of("surface", SURFACES)]] = list(SURFACES)
+    learning_rate: list[Positive] = [0.1, 1.0]
+    """Of the descents on the surface of one unit."""
+    cell: CellName = "rnn_tanh"
+    """Of the trained network."""
+    initialization: InitializationName = "orthogonal"
+    seq_len: Size = 50
+    hidden_size: Size = 16
+    batch_size: Size = 32
+    steps: Size = 200
+    """Of training before the plane is cut."""
+    grid: Annotated[int, Field(ge=5, le=401)] = 61
+    descent_steps: Size = 60
+    threshold: Positive = 0.1
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class ErrorSurface(Study):
+    """Columns: quantity, x, y, log10_loss, log10_gradient_norm, start, step.  The quantity of a row is
+    "surface" (a point of the grid), "plain" or "clipped" (a step of a descent from start number `start`).
+    x and y are w and b of one unit; how far a plane reaches along the gradient and along a random direction,
+    in units of the weights' own norms; w of the toy, whose y is null.  log10 of an exact zero is −inf.
+
+    Facts: steepness, the largest gradient norm of the grid over its median (null where that is zero);
+    flat_share, of the grid, where the gradient is below a hundredth of its largest.
+    """
+
+    name = "error_surface"
+    question = "How rough is the error surface, and what does clipping do at a cliff?"
+    compares_backends = False
+    Axes: ClassVar[type[StudyAxes]] = ErrorSurfaceAxes
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Learning rates are the descents'; a surface without any comes once."""
+        seen: set[tuple[Scalar, ...]] = set()
+        for point in super().points(axes):
+            if point["surface"] != "one_unit":
+                point = {**point, "learning_rate": None}
+            if (identity := tuple(point.values())) not in seen:
+                seen.add(identity)
+                yield point
+
+    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+        axes: dict[str, Any] = dict(case.axes)
+        rows = Rows()
+        if axes["surface"] == "one_unit":
+            return _one_unit(axes, rows)
+        if axes["surface"] == "power":
+            return _power(axes, rows)
+        return _trained(axes, context, rows)
+
+
+class Rows:
+    """The columns of one case as they are filled."""
+
+    def __init__(self) -> None:
+        names = ("quantity", "x", "y", "log10_loss", "log10_gradient_norm", "start", "step")
+        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+
+    def add(self, quantity: str, x: Any, y: Any = None, **values: Any) -> None:
+        """One row per entry; what is not given is null."""
+        count = len(np.ravel(x))
+        given = {"quantity": [quantity] * count, "x": np.ravel(x).tolist()}
+        if y is not None:
+            given["y"] = np.ravel(y).tolist()
+        given |= {name: np.ravel(value).tolist() for name, value in values.items()}
+        for name, column in self.columns.items():
+            column.extend(given.get(name, [None] * count))
+
+
+def _one_unit(axes: dict[str, Any], rows: Rows) -> Measured:
+    unit = OneUnit(axes["seq_len"])
+    weight, bias = np.meshgrid(np.linspace(*WEIGHTS, axes["grid"]), np.linspace(*BIASES, axes["grid"]))
+    loss, by_weight, by_bias = unit.loss(weight, bias)
+    norm = np.hypot(by_weight, by_bias)
+    rows.add("surface", weight, bias, log10_loss=_log10(loss), log10_gradient_norm=_log10(norm))
+    rules = {"plain": None, "clipped": Clipping("global_norm_pascanu", axes["threshold"])}
+    for start, (first, second) in enumerate(STARTS):
+        for quantity, rule in rules.items():
+            path = descend(unit, first, second, axes["learning_rate"], axes["descent_steps"], rule)
+            count = len(path.loss)
+            rows.add(
+                quantity,
+                path.weight,
+                path.bias,
+                log10_loss=_log10(path.loss),
+                log10_gradient_norm=_log10(path.gradient_norm),
+                start=[start] * count,
+                step=np.arange(count),
+            )
+    return Measured(rows.columns, _roughness(norm))
+
+
+def _power(axes: dict[str, Any], rows: Rows) -> Measured:
+    """y = w^T and dy/dw = T·w^(T−1), in log10."""
+    w = np.linspace(0.99, 1.01, axes["grid"])
+    log10_y = POWER_STEPS * np.log10(w)
+    slope = np.log10(POWER_STEPS) + (POWER_STEPS - 1) * np.log10(w)
+    rows.add("surface", w, log10_loss=log10_y, log10_gradient_norm=slope)
+    return Measured(rows.columns, _roughness(10.0**slope))
+
+
+def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured | Unsupported:
+    task, seed = TASKS["adding"], axes["seed"]
+    parameters = initialize(
+        axes["initialization"], axes["cell"], task.input_size, axes["hidden_size"], seed=seed
+    )
+    layer = context.backend.bind(axes["cell"], parameters, "float32")
+    model = SequenceModel(layer, task.output_size, task.objective, seed=seed)
+    optimizer = Optimizer("adam", model.weights, 0.01)
+    try:
+        for _ in train(
+            model,
+            lambda step: batch_of(task, step, axes["seq_len"], axes["batch_size"], seed=seed),
+            optimizer,
+            axes["steps"],
+            clipping=Clipping("global_norm", 1.0),
+        ):
+            pass
+    except TrainingDiverged as error:
+        return Unsupported(str(error))
+    reach = np.linspace(-1.0, 1.0, axes["grid"])
+    batch = batch_of(task, 0, axes["seq_len"], axes["batch_size"], seed=seed)
+    losses = slice_of(model, batch, reach, seed=seed)
+    along, across = np.meshgrid(reach, reach, indexing="ij")
+    slopes = np.hypot(*np.gradient(losses, reach, reach))
+    rows.add("surface", along, across, log10_loss=_log10(losses), log10_gradient_norm=_log10(slopes))
+    return Measured(rows.columns, _roughness(slopes))
+
+
+def _roughness(norm: Any) -> dict[str, Scalar]:
+    finite = norm[np.isfinite(norm)]
+    largest, middle = float(finite.max()), float(np.median(finite))
+    return {
+        "steepness": largest / middle if middle > 0 else None,
+        "flat_share": float(np.mean(finite < largest / 100.0)),
+    }
+
+
+def _log10(values: Any) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(values)
+
+
+STUDIES.register("error_surface")(ErrorSurface())

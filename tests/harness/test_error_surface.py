@@ -1,0 +1,86 @@
+"""The error surface: its gradient against autograd, the cliff, and what clipping does there."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from harness.clipping import Clipping
+from harness.initializations import initialize
+from harness.training.evaluate import batch_of
+from harness.training.model import SequenceModel
+from harness.training.surface import OneUnit, descend, slice_of
+from harness.training.tasks import TASKS
+from implementations.registry import load_backend
+from tests.harness.studying import measured, points
+
+SMALL: dict[str, Any] = {"backend": ["numpy"], "grid": 9, "steps": 3, "hidden_size": 4, "batch_size": 4}
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(5.3, -2.6), (4.9, -2.31), (6.5, -2.2)])
+def test_the_gradient_is_autograds(weight: float, bias: float) -> None:
+    w, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (weight, bias))
+    h = torch.tensor(0.5, dtype=torch.float64)
+    for _ in range(50):
+        h = w * h.sigmoid() + b
+    loss = (h.sigmoid() - 0.7) ** 2
+    loss.backward()
+    found = OneUnit().loss(weight, bias)
+    assert [float(value) for value in found] == pytest.approx([loss.item(), w.grad.item(), b.grad.item()])
+
+
+def test_there_is_a_cliff_and_clipping_holds_on_to_it() -> None:
+    """A gradient far steeper than the plain's: the descent leaps off; the clipped one stays and descends."""
+    plain = descend(OneUnit(), 5.0, -2.3, 0.1, 60)
+    clipped = descend(OneUnit(), 5.0, -2.3, 0.1, 60, Clipping("global_norm_pascanu", 0.1))
+    assert plain.gradient_norm.max() > 100 * np.median(clipped.gradient_norm)
+    assert np.abs(np.diff(plain.weight)).max() > 1.0
+    steps = np.hypot(np.diff(clipped.weight), np.diff(clipped.bias))
+    assert steps.max() <= 0.1 * 0.1 + 1e-12
+    assert clipped.loss[-1] < 0.2 * clipped.loss[0]
+    assert plain.loss[-1] > plain.loss[0]
+    assert len(plain.loss) == 61
+
+
+def test_a_plane_has_the_network_in_its_middle_and_leaves_it_alone() -> None:
+    task = TASKS["adding"]
+    layer = load_backend("numpy").bind("rnn_tanh", initialize("orthogonal", "rnn_tanh", 2, 5), "float64")
+    model = SequenceModel(layer, 1, task.objective)
+    batch = batch_of(task, 1, 6, 8)
+    before = {name: array.copy() for name, array in model.weights.items()}
+    losses = slice_of(model, batch, np.array([-1.0, 0.0, 1.0]))
+    assert losses[1, 1] == pytest.approx(model.loss(batch), rel=1e-12)
+    assert losses[2, 1] > losses[1, 1]  # a whole norm up the gradient
+    for name, array in before.items():
+        np.testing.assert_array_equal(model.weights[name], array)
+
+
+def test_the_toy_is_the_lectures() -> None:
+    found = pd.DataFrame(measured("error_surface", surface=["power"], **SMALL).columns)
+    ends = found.set_index("x")["log10_loss"]
+    assert 10 ** ends.iloc[-1] == pytest.approx(1.01**1000, rel=1e-9)
+    assert 10 ** ends.iloc[0] == pytest.approx(0.99**1000, rel=1e-9)
+    assert found["log10_gradient_norm"].iloc[4] == pytest.approx(math.log10(1000))
+
+
+def test_rows_of_the_three_surfaces() -> None:
+    one = measured("error_surface", surface=["one_unit"], learning_rate=[0.1], **SMALL, seq_len=50)
+    rows = pd.DataFrame(one.columns)
+    assert (rows["quantity"] == "surface").sum() == 81
+    assert rows.groupby("quantity").size()[["plain", "clipped"]].tolist() == [3 * 61, 3 * 61]
+    assert one.facts["steepness"] > 5
+    trained = measured("error_surface", surface=["trained"], **SMALL, seq_len=6)
+    assert len(trained.columns["x"]) == 81
+    assert np.isfinite(np.array(trained.columns["log10_loss"], float)).all()
+
+
+def test_only_descents_have_a_learning_rate() -> None:
+    found = points("error_surface", backend=["numpy"])
+    assert [(p["surface"], p["learning_rate"]) for p in found] == [
+        ("one_unit", 0.1), ("one_unit", 1.0), ("trained", None), ("power", None),
+    ]  # fmt: skip
