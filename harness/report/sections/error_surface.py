@@ -28,8 +28,8 @@ NAMES = {
     explanation=(
         "One unit, h ← w·σ(h) + b over T steps with the loss (σ(h_T) − 0.7)², after Pascanu et al. 2013; "
         "gradient descents on it, plain, and with the gradient's norm clipped; a plane through the weights "
-        "of a network that learned to add, along its gradient and along a random direction; and y = w^1000. A "
-        "descent leaps when one of its steps is longer than 1 in w and b together."
+        "of a network that learned to add, along its gradient and along a random direction; and y = w^1000. "
+        "A descent leaps when one of its steps is longer than 1 in w and b together."
     ),
 )
 def answer(run: Run) -> Answer | None:
