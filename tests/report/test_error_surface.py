@@ -1,4 +1,4 @@
-"""The report on the error surface, from rows measured at once: it is quick, and its truth is tested elsewhere."""
+"""The report on the error surface, from rows that are measured at once."""
 
 from __future__ import annotations
 
