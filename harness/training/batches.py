@@ -56,6 +56,20 @@ def next_character(tokens: Array) -> Batch:
     return Batch(tokens[:-1], tokens[1:])
 
 
+def streams(tokens: Array, count: int) -> Batch:
+    """The whole text as `count` long sequences side by side (what does not fill them is left out), each
+    character predicted once from all before it in its stream.
+
+    Raises:
+        ValueError: a text shorter than two characters per stream.
+    """
+    length = (len(tokens) - 1) // count
+    if length < 1:
+        raise ValueError(f"the text must have at least {count + 1} characters, got {len(tokens)}")
+    places = np.arange(count) * length + np.arange(length)[:, None]
+    return Batch(tokens[places], tokens[places + 1])
+
+
 def text_batches(tokens: Array, seq_len: int, batch_size: int, *, seed: int = 0) -> Callable[[int], Batch]:
     """The batch of a step, by its number: windows of the text at random places."""
 

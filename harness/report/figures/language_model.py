@@ -1,0 +1,70 @@
+"""Bits per character against memory: counting models in a line, networks as points; and along training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.ticker import FuncFormatter
+
+from harness.report.drawing import GREY, handle, legend, looks, panels
+from harness.report.escape import label
+from harness.report.frames import Run
+from harness.report.pictures import Picture, figure
+from harness.report.summaries.grouping import groups
+from harness.report.summaries.language_model import language_models
+from harness.report.words import phrase, plain, setting, size, split_constant
+
+
+@figure("language_model", question="language_model", order=10)
+def draw(run: Run) -> Iterator[Picture]:
+    found = language_models(run)
+    if found is None:
+        return
+    varying, constant = split_constant(found.networks, [a for a in found.axes if a != "cell"])
+    named = ["cell", *varying]
+    settings = [chosen for chosen, _ in groups(found.networks, named)]
+    names = [phrase(str(s["cell"]), setting({a: s[a] for a in varying})) for s in settings]
+    palette = looks(names)
+    sizes: dict[str, Any] = {
+        axis: constant[axis] for axis in ("seq_len", "batch_size", "hidden_size") if axis in constant
+    }
+    title = phrase("What a character costs, and the memory for it", setting(sizes))
+    drawn, (memory, along) = panels([["memory", "along"]], columns=2, height=3.6, share_x=False)
+    memory.axes.plot(
+        found.ngrams["memory_bytes"], found.ngrams["bits_per_character"], color=GREY, marker="s", ms=4, lw=1.2
+    )
+    for row in found.ngrams.to_dict("records"):
+        memory.axes.annotate(
+            plain(row["order"]),
+            (row["memory_bytes"], row["bits_per_character"]),
+            textcoords="offset points",
+            xytext=(5, 4),
+            fontsize=8,
+            color=GREY,
+        )
+    for name, (chosen, part) in zip(names, groups(found.networks, named), strict=True):
+        look = palette[name]
+        memory.axes.plot(
+            part["memory_bytes"],
+            part["bits_per_character"],
+            ls="",
+            marker=look.marker,
+            ms=8,
+            color=look.color,
+        )
+        curve = next(rows for own, rows in groups(found.along, named) if own == chosen)
+        along.axes.plot(
+            curve["step"], curve["bits_per_character"], color=look.color, ls=look.linestyle, lw=1.6
+        )
+    memory.axes.set_xscale("log", base=4)
+    memory.axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
+    memory.axes.set_xlabel("memory")
+    memory.axes.set_ylabel("bits per character, held out")
+    memory.axes.set_title(label("counting models by order (grey), networks"))
+    along.axes.axhline(found.best_ngram["bits_per_character"], color=GREY, lw=1.1, ls=":")
+    along.axes.set_xlabel("training step")
+    along.axes.set_title(label("along training; dotted: the best counting model"))
+    legend(drawn, title, [handle(name, look) for name, look in palette.items()])
+    columns = [*named, "bits_per_character", "memory_bytes"]
+    yield Picture("language_model", title, "Means over seeds.", found.networks[columns], drawn)

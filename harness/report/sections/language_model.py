@@ -1,0 +1,105 @@
+"""What does a character cost a recurrent network, and what would counting need for as much?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.report.escape import one_line
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.grouping import records
+from harness.report.summaries.language_model import LanguageModels, language_models
+from harness.report.tables import Table
+from harness.report.words import (
+    counted,
+    duration,
+    missing,
+    phrase,
+    plain,
+    setting,
+    significant,
+    size,
+    split_constant,
+    symbol,
+    times,
+)
+
+SHOWN_CHARACTERS = 160
+
+
+@question(
+    "language_model",
+    heading="What does a character cost a recurrent network, and what would counting need for as much?",
+    study="language_model",
+    order=72,
+    explanation=(
+        "Networks learn to predict the next character of real text and are read on files held out, in bits "
+        "per character; counting models of order n predict it from the last n − 1, interpolated after Witten "
+        "and Bell. Memory is that of all weights in float32, and of all counts in sorted arrays."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    found = language_models(run)
+    if found is None:
+        return None
+    return Answer(
+        sentence=_sentence(found),
+        details=tuple(_said(row) for row in records(found.networks)),
+        table=_table(found),
+        summary=found.networks.drop(columns="said"),
+    )
+
+
+def _sentence(found: LanguageModels) -> str:
+    best = records(found.networks.nsmallest(1, "bits_per_character"))[0]
+    words = (
+        f"{best['cell']} with H={best['hidden_size']} takes {significant(best['bits_per_character'])} bits "
+        f"per character in {size(best['memory_bytes'])}"
+    )
+    counting = found.best_ngram
+    rival = (
+        f"the best counting model, of order {plain(counting['order'])}, takes "
+        f"{significant(counting['bits_per_character'])} in {size(counting['memory_bytes'])}"
+    )
+    if missing(best["smallest_ngram_bytes"]):
+        return f"{words}; {rival}, and none is as good as the network."
+    ratio = best["smallest_ngram_bytes"] / best["memory_bytes"]
+    return f"{words}; the smallest counting model that is as good needs {times(ratio)} the memory; {rival}."
+
+
+def _said(row: dict[str, Any]) -> str:
+    text = one_line(row["said"])[:SHOWN_CHARACTERS]
+    return (
+        f"{row['cell']} with H={row['hidden_size']} learned for {duration(row['training_seconds'])} "
+        f"({counted(int(row['steps']), 'step')}) and says: {text}"
+    )
+
+
+def _table(found: LanguageModels) -> Table:
+    rest = [axis for axis in found.axes if axis not in ("cell", "backend")]
+    varying, constant = split_constant(found.networks, rest)
+    rows = [
+        (
+            str(row["cell"]),
+            *(plain(row[axis]) for axis in varying),
+            significant(row["bits_per_character"]),
+            size(row["memory_bytes"]),
+            duration(row["training_seconds"]),
+        )
+        for row in records(found.networks)
+    ]
+    rows += [
+        (
+            f"counting, order {plain(row['order'])}",
+            *("–" for _ in varying),
+            significant(row["bits_per_character"]),
+            size(row["memory_bytes"]),
+            "–",
+        )
+        for row in records(found.ngrams)
+    ]
+    columns = ("model", *map(symbol, varying), "bits per character", "memory", "training")
+    caption = phrase("On held-out text; networks are means over seeds", setting(constant))
+    return Table(
+        columns, tuple(rows), caption + ".", frozenset({"bits per character", "memory", "training", "H", "T"})
+    )

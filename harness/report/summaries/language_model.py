@@ -1,0 +1,72 @@
+"""Language models: bits per character beside the memory that they take, networks and counts alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.summaries.grouping import groups, has, in_order, records
+
+STUDY = "language_model"
+
+
+@dataclass(frozen=True)
+class LanguageModels:
+    """Args:
+    networks: one row per setting (all axes but the seed): bits_per_character (mean over seeds), memory_bytes,
+        training_seconds, said, and `smallest_ngram_bytes`, the least memory with which counting is as good
+        (NaN where no order is).
+    ngrams: one row per order: bits_per_character, memory_bytes, entries.
+    along: one row per setting and step read: bits_per_character, mean over seeds.
+    axes: the study's axes without the seed.
+    """
+
+    networks: pd.DataFrame
+    ngrams: pd.DataFrame
+    along: pd.DataFrame
+    axes: list[str]
+
+    @property
+    def best_ngram(self) -> dict[str, float]:
+        """The order with the fewest bits per character."""
+        return records(self.ngrams.nsmallest(1, "bits_per_character"))[0]
+
+
+@lru_cache(maxsize=1)
+def language_models(run: Run) -> LanguageModels | None:
+    """The summary, or None where nothing was measured."""
+    measured = run.measured(STUDY)
+    if not has(measured, "quantity", "bits_per_character", "memory_bytes_of_network", "cell"):
+        return None
+    axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
+    counts = measured[measured["quantity"] == "ngram"]
+    ngrams = counts[["order", "bits_per_character", "memory_bytes", "entries"]]
+    ngrams = ngrams.drop_duplicates("order").sort_values("order").reset_index(drop=True)
+    read = measured[measured["quantity"] == "held_out"]
+    rows, curves = [], []
+    for setting, part in groups(read, axes):
+        last = part.drop_duplicates("key", keep="last")
+        bits = float(last["final_bits_per_character"].astype(float).mean())
+        as_good = ngrams[ngrams["bits_per_character"] <= bits]
+        rows.append(
+            {
+                **setting,
+                "bits_per_character": bits,
+                "memory_bytes": float(last["memory_bytes_of_network"].iloc[0]),
+                "training_seconds": float(last["training_seconds"].astype(float).mean()),
+                "said": str(last["said"].iloc[0]),
+                "networks": len(last),
+                "smallest_ngram_bytes": as_good["memory_bytes"].min(),
+            }
+        )
+        curve = part.groupby("step")["bits_per_character"].mean().reset_index()
+        curves.append(curve.assign(**{axis: [value] * len(curve) for axis, value in setting.items()}))
+    return LanguageModels(
+        in_order(pd.DataFrame(rows), axes).reset_index(drop=True),
+        ngrams,
+        pd.concat(curves, ignore_index=True),
+        axes,
+    )

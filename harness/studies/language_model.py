@@ -1,0 +1,195 @@
+"""Character-level language models on real text: bits per character, beside what counting needs for as many.
+
+The text is cut where a file begins; what follows is held out.  A recurrent network predicts each next
+character from all before it, a counting model from the last n − 1.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from harness.case import Case, Scalar
+from harness.clipping import Clipping
+from harness.initializations import initialize, why_unsupported
+from harness.inputs import embedding
+from harness.measure.estimate import why_not_started
+from harness.measure.work import Sizes
+from harness.outcome import Measured
+from harness.studies.networks import InputKind, Seed
+from harness.studies.study import (
+    STUDIES,
+    BackendName,
+    CellName,
+    Context,
+    InitializationName,
+    OptionalFloat,
+    Size,
+    Study,
+    StudyAxes,
+    one_of,
+)
+from harness.training.batches import split, streams, text_batches
+from harness.training.corpora import Corpus, read_corpus
+from harness.training.loop import TrainingDiverged, train
+from harness.training.model import Batch, SequenceModel
+from harness.training.ngram import NGram
+from harness.training.objectives import cross_entropy
+from harness.training.optimizers import OPTIMIZERS, Optimizer
+from harness.training.sampling import sample_text
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+HELD_OUT_STREAMS = 32
+HELD_OUT_CHARACTERS = 1 << 17
+"""Of the held-out text, how much is looked at."""
+SAID = 240
+"""Characters that a trained model says."""
+
+
+class LanguageModelAxes(StudyAxes):
+    backend: list[BackendName] = ["numba"]
+    cell: list[CellName]
+    initialization: list[InitializationName] = ["pytorch_uniform"]
+    forget_bias: list[OptionalFloat] = [None]
+    inputs: list[Annotated[InputKind, one_of("inputs", ("text",))]] = ["text"]
+    seq_len: list[Size] = [100]
+    hidden_size: list[Size] = [128]
+    input_size: Size = 64
+    """Width of the embedding."""
+    batch_size: Size = 64
+    steps: Size = 2000
+    evaluations: Size = 8
+    """How often held-out text is read along the way, besides before."""
+    optimizer: Annotated[str, one_of("optimizer", OPTIMIZERS)] = "adam"
+    learning_rate: list[Positive] = [3e-3]
+    threshold: Positive = 1.0
+    """Of clipping by the global norm."""
+    orders: Annotated[int, Field(ge=1, le=9)] = 7
+    """Counting models of order 1 … this."""
+    seed: list[Seed] = [0]
+
+
+class LanguageModel(Study):
+    """Columns: quantity, step, order, bits_per_character, memory_bytes, entries, seconds.  The quantity of a
+    row is "held_out" (the network after `step` steps; seconds of training so far), "learned" (the batch of
+    that step) or "ngram" (a counting model of that order, its memory and how many counts it holds).
+
+    Facts: final_bits_per_character (held out), memory_bytes_of_network (all weights), vocabulary_size,
+    learned_characters, held_out_characters, training_seconds, diverged_at_step, said (text drawn from the
+    trained model).
+    """
+
+    name = "language_model"
+    question = "What does a character cost a recurrent network, and what would counting need for as much?"
+    Axes: ClassVar[type[StudyAxes]] = LanguageModelAxes
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        axes: dict[str, Any] = dict(case.axes)
+        if reason := why_unsupported(axes["initialization"], axes["cell"]):
+            return reason
+        return why_not_started(
+            context.backend,
+            axes["cell"],
+            "float32",
+            Sizes.of(case),
+            training=True,
+            calls=axes["steps"],
+            max_seconds=context.max_seconds,
+        )
+
+    def measure(self, case: Case, context: Context) -> Measured:
+        axes: dict[str, Any] = dict(case.axes)
+        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1) + HELD_OUT_STREAMS)
+        seen, unseen = split(corpus, at_least=max(axes["seq_len"], HELD_OUT_STREAMS) + 1)
+        held_out = streams(unseen[:HELD_OUT_CHARACTERS], HELD_OUT_STREAMS)
+        model = self._model(axes, corpus, context)
+        record = Record(model, held_out)
+        chosen = {round(axes["steps"] * (i + 1) / axes["evaluations"]) for i in range(axes["evaluations"])}
+        diverged = None
+        record.held_out(0)
+        try:
+            for step in train(
+                model,
+                text_batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"]),
+                Optimizer(axes["optimizer"], model.weights, axes["learning_rate"]),
+                axes["steps"],
+                clipping=Clipping("global_norm", axes["threshold"]),
+            ):
+                record.add("learned", step=step.number, bits_per_character=step.loss / np.log(2.0))
+                if step.number in chosen:
+                    record.held_out(step.number)
+        except TrainingDiverged as error:
+            diverged = error.step
+        for order in range(1, axes["orders"] + 1):
+            record.ngram(NGram(seen, len(corpus.vocabulary), order), unseen[:HELD_OUT_CHARACTERS])
+        return Measured(
+            record.columns,
+            {
+                "final_bits_per_character": record.last_bits,
+                "memory_bytes_of_network": sum(array.nbytes for array in model.weights.values()),
+                "vocabulary_size": len(corpus.vocabulary),
+                "learned_characters": len(seen),
+                "held_out_characters": int(held_out.targets.size),
+                "training_seconds": record.training_seconds,
+                "diverged_at_step": diverged,
+                "said": sample_text(model, corpus.vocabulary, SAID, seed=axes["seed"], temperature=0.7),
+            },
+        )
+
+    def _model(self, axes: dict[str, Any], corpus: Corpus, context: Context) -> SequenceModel:
+        parameters = initialize(
+            axes["initialization"],
+            axes["cell"],
+            axes["input_size"],
+            axes["hidden_size"],
+            seed=axes["seed"],
+            forget_bias=axes["forget_bias"],
+        )
+        size = len(corpus.vocabulary)
+        return SequenceModel(
+            context.backend.bind(axes["cell"], parameters, "float32"),
+            size,
+            cross_entropy,
+            embedding=0.1 * embedding(size, axes["input_size"]),
+            readout="zero",
+        )
+
+
+class Record:
+    """The rows of one training; reading held-out text does not count as training time."""
+
+    def __init__(self, model: SequenceModel, unseen: Batch) -> None:
+        self.model, self.unseen = model, unseen
+        self.training_seconds, self.last_bits = 0.0, float("nan")
+        self._since = time.perf_counter()
+        names = ("quantity", "step", "order", "bits_per_character", "memory_bytes", "entries", "seconds")
+        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+
+    def add(self, quantity: str, **values: Scalar) -> None:
+        """One row."""
+        row = {"quantity": quantity, **values}
+        for name, column in self.columns.items():
+            column.append(row.get(name))
+
+    def held_out(self, step: int) -> None:
+        """Read the held-out text."""
+        self.training_seconds += time.perf_counter() - self._since
+        self.last_bits = float(self.model.loss(self.unseen) / np.log(2.0))
+        self.add("held_out", step=step, bits_per_character=self.last_bits, seconds=self.training_seconds)
+        self._since = time.perf_counter()
+
+    def ngram(self, model: NGram, unseen: Any) -> None:
+        """What counting achieves."""
+        self.add(
+            "ngram",
+            order=model.order,
+            bits_per_character=model.bits_per_character(unseen),
+            memory_bytes=model.memory_bytes,
+            entries=model.entries,
+        )
+
+
+STUDIES.register("language_model")(LanguageModel())

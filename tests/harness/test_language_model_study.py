@@ -1,0 +1,70 @@
+"""The language-model study, on a text that a small network can learn, and what the report says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.case import Case
+from harness.report import write_report
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS
+from harness.training.batches import streams
+from tests.harness.studying import measured, points
+from tests.report.synthetic import write_run
+
+TINY: dict[str, Any] = {
+    "backend": ["numpy"], "cell": ["gru"], "seq_len": [12], "hidden_size": [8], "input_size": 4,
+    "batch_size": 16, "steps": 40, "evaluations": 2, "learning_rate": [0.03], "orders": 3,
+}  # fmt: skip
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    path = tmp_path / "corpus.txt"
+    path.write_text("abcabd" * 300, encoding="utf-8")
+    return str(path)
+
+
+def test_rows_of_network_and_counts(corpus: str) -> None:
+    found = measured("language_model", corpus=corpus, **TINY)
+    rows = pd.DataFrame(found.columns)
+    read = rows[rows["quantity"] == "held_out"]
+    assert read["step"].tolist() == [0, 20, 40]
+    assert read["bits_per_character"].iloc[0] == pytest.approx(np.log2(4), abs=1e-6)
+    assert read["bits_per_character"].iloc[-1] == found.facts["final_bits_per_character"] < 1.2
+    counts = rows[rows["quantity"] == "ngram"]
+    assert counts["order"].tolist() == [1, 2, 3]
+    # after "ab" comes c or d, else all is certain: a third of a bit, and a little for what was never seen
+    assert 1 / 3 < counts["bits_per_character"].iloc[2] < 0.45
+    assert found.facts["memory_bytes_of_network"] == 4 * (4 * 4 + 24 * 4 + 24 * 8 + 48 + 4 * 8 + 4)
+    assert len(str(found.facts["said"])) == 240
+    assert set(str(found.facts["said"])) <= set("abcd")
+
+
+def test_every_character_is_predicted_once() -> None:
+    batch = streams(np.arange(23), 4)
+    assert batch.inputs.shape == (5, 4)
+    np.testing.assert_array_equal(batch.targets, batch.inputs + 1)
+    assert sorted(batch.targets.ravel().tolist()) == list(range(1, 21))
+    with pytest.raises(ValueError, match="at least 5 characters, got 4"):
+        streams(np.arange(4), 4)
+
+
+def test_the_report_sets_them_side_by_side(corpus: str, tmp_path: Path) -> None:
+    (point,) = points("language_model", **TINY)
+    folder = write_run(
+        tmp_path / "run", [(Case("language_model", point), measured("language_model", corpus=corpus, **TINY))]
+    )
+    found = SECTIONS["language_model"].answer(Run.read(folder))
+    assert found is not None
+    assert found.sentence.startswith("gru with H=8 takes ")
+    assert "the best counting model, of order 3, takes " in found.sentence
+    assert found.table is not None
+    assert [row[0] for row in found.table.rows] == ["gru", *(f"counting, order {n}" for n in (1, 2, 3))]
+    write_report(folder)
+    assert (folder / "figures" / "language_model.png").stat().st_size > 10_000
