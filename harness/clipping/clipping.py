@@ -68,6 +68,16 @@ class Clipping:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
 
+    def clip(self, gradients: Mapping[str, Any]) -> dict[str, Any]:
+        """New gradients by this rule, for one that reads no parameters, and no more: nothing is counted and
+        nothing waits for a device.
+
+        Args:
+            gradients: name -> array in float64, NumPy's or torch's; at place "state" or "gates" (B, …).
+        """
+        threshold = math.inf if self.threshold is None else float(self.threshold)
+        return CLIPPING_RULES[self.rule].clip(gradients, threshold, {})
+
     def apply(self, gradients: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> Clipped:
         """New gradients by this rule; what is given stays as it is.
 

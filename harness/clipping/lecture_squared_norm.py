@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
+from harness.namespaces import namespace_of
 
 
 @rule("lecture_squared_norm")
@@ -18,8 +21,12 @@ def lecture_squared_norm(
     the smaller the larger it was.  Here to show what that does, not to be used.
     """
     norm = Norm(gradients.values())
-    largest, relative = norm.largest.item(), norm.relative.item()
-    if not norm.finite.all() or largest == 0.0 or threshold / largest >= largest * relative**2:
-        return dict(gradients)
-    # Two factors, since the square of a large norm is beyond float64.
-    return {name: array / largest * (threshold / largest / relative**2) for name, array in gradients.items()}
+    xp = namespace_of(norm.largest)
+    one = xp.ones_like(norm.largest)
+    safe = xp.where(norm.finite & (norm.largest > 0.0), norm.largest, one)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        share = threshold / safe
+        clips = norm.finite & (norm.largest > 0.0) & (share < safe * norm.relative**2)
+        # Two factors, since the square of a large norm is beyond float64.
+        divisor, second = xp.where(clips, safe, one), xp.where(clips, share / norm.relative**2, one)
+        return {name: array / divisor * second for name, array in gradients.items()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from harness.clipping.rule import Array, rule
 
 
@@ -18,4 +16,4 @@ def value(
     Source: Mikolov 2012, "Statistical language models based on neural networks"; at the gates, Graves 2013,
     "Generating sequences with recurrent neural networks".
     """
-    return {name: np.clip(array, -threshold, threshold) for name, array in gradients.items()}
+    return {name: array.clip(-threshold, threshold) for name, array in gradients.items()}

@@ -2,11 +2,13 @@
 
 δ_k = J_{k+1}ᵀ δ_{k+1} + (the gradient that the loss at k itself sends to h_k).  δ is kept with an exponent
 per sample, so that it neither under- nor overflows; clipping, which compares with a threshold in plain
-numbers, sees it in plain numbers.
+numbers, sees it in plain numbers.  All of it stays on the device until T steps are done.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.clipping import Clipping
-from harness.gradients.scaled import ZERO_EXPONENT, Scaled, add, beside, log10_of
+from harness.gradients.factors import Slopes
+from harness.gradients.namespace import cast_like, namespace_of
+from harness.gradients.pulled import Pulled, checked, log10_norms, plain, plain_weight
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
-from implementations.contract import Parameters, StepGradients
+from implementations.contract import Parameters
 
-_SAFE = {"float64": 500, "float32": 60}
-"""Exponents of two that one step cannot carry out of the range."""
+Native = Any
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def _direct(
     """The loss gradient that arrives at each state itself: per state (T+1, B, H)."""
     if grad_output is None and grad_final_state is None:
         raise ValueError("grad_output or grad_final_state must be given: without either there is no gradient")
-    direct = [np.zeros_like(state) for state in trajectory.states]
+    shape = (trajectory.seq_len + 1, trajectory.batch_size, trajectory.hidden_size)
+    direct = [np.zeros(shape) for _ in trajectory.states]
     if grad_output is not None:
-        direct[0][1:] += _fitting("grad_output", grad_output, trajectory.states[0][1:].shape)
+        direct[0][1:] += _fitting("grad_output", grad_output, direct[0][1:].shape)
     if grad_final_state is not None:
         names = trajectory.cell.state_names
         if len(grad_final_state) != len(names):
@@ -121,120 +125,113 @@ def _fitting(name: str, array: Any, shape: tuple[int, ...]) -> Array:
 
 def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | None) -> Adjoint:
     """The recurrence from T to 0, δ clipped at every k where asked."""
-    total = _table(trajectory)
-    clipped = np.zeros(total.shape, bool)
-    gradients = {name: np.zeros_like(a) for name, a in trajectory.parameters.arrays().items()}
-    non_finite = 0
-    delta = [_per_sample(own[-1]) for own in direct]
+    space, slopes = trajectory.space, Slopes(trajectory)
+    native = [space.put(own) for own in direct]
+    gradients = {name: space.zeros(a.shape) for name, a in trajectory.parameters.arrays().items()}
+    at_state = clipping if clipping is not None and clipping.place == "state" else None
+    norms, clipped, non_finite = [], [], []
+    delta = Pulled.of([own[-1][:, None] for own in native])
     for k in range(trajectory.seq_len, -1, -1):
         if k < trajectory.seq_len:
-            back = _through(trajectory, k + 1, delta, gradients)
-            delta = [add([got, _per_sample(own[k])]) for got, own in zip(back, direct, strict=True)]
-        if clipping is not None and clipping.place == "state":
-            found = [_clip(part, clipping) for part in delta]
-            delta = [part for part, _, _ in found]
-            clipped[k] = np.any([changed for _, changed, _ in found], axis=0)
-            non_finite += sum(count for _, _, count in found)
-        total[k] = _log10_norm(delta[0])
-    return Adjoint(total, _log10_norms(direct[0]), gradients, clipped, non_finite)
+            of_step = slopes.of(k + 1)
+            exponent = delta.exponent
+            delta, reached = delta.through(slopes.step, of_step)
+            # Parameter gradients sum over the samples, and so need δ in plain numbers.
+            _add(trajectory, gradients, k + 1, _in_plain(reached, exponent), of_step, slopes)
+            delta = delta.plus(Pulled.of([own[k][:, None] for own in native]))
+        if at_state is not None:
+            delta, changed, count = _clip(delta, at_state)
+            clipped.append(changed)
+            non_finite.append(count)
+        norms.append(log10_norms(delta.parts[0][:, 0], delta.exponent[:, 0]))
+    total = checked(space.get(space.xp.stack(norms))[::-1])
+    return Adjoint(
+        total,
+        space.get(log10_norms(native[0])),
+        {name: space.get(array) for name, array in gradients.items()},
+        space.get(space.xp.stack(clipped))[::-1] if clipped else np.zeros(total.shape, bool),
+        int(space.get(space.xp.stack(non_finite)).sum()) if non_finite else 0,
+    )
 
 
-def _through(
-    trajectory: Trajectory, t: int, delta: list[Scaled], gradients: dict[str, Array]
-) -> list[Scaled]:
-    """J_tᵀ δ; what δ says of the parameters is added to `gradients`."""
-    whole = beside(delta)
-    exponent = whole.exponent
+def _in_plain(reached: tuple[Native, ...], exponent: Native) -> tuple[Native, ...]:
+    first, second = (weight[..., None] for weight in plain_weight(exponent, reached[0]))
+    with np.errstate(over="ignore", under="ignore"):
+        return tuple(array * first * second for array in reached)
 
-    def step_backward(rows: Array) -> StepGradients:
-        states = tuple(np.split(rows, len(delta), axis=1))
-        x, state = trajectory.inputs[t - 1], trajectory.state(t - 1)
-        return trajectory.cell.step_backward(trajectory.parameters, x, state, states)
 
-    # Parameter gradients sum over the samples, and so need δ in plain numbers; δ itself only while they are
-    # well inside the range.
+def _add(
+    trajectory: Trajectory,
+    gradients: dict[str, Native],
+    t: int,
+    reached: tuple[Native, ...],
+    of_step: tuple[Native, ...],
+    slopes: Slopes,
+) -> None:
+    """What step t says of the parameters, added to `gradients`."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        found = step_backward(np.ldexp(whole.mantissa[:, 0], _as_int(exponent)))
-        for name, array in found.parameters.items():
+        found = slopes.step.parameter_gradients(
+            reached, of_step, trajectory.inputs[t - 1], trajectory.state(t - 1)
+        )
+        for name, array in found.items():
             gradients[name] += array
-    if np.all((np.abs(exponent) < _SAFE[trajectory.dtype.name]) | (exponent == ZERO_EXPONENT)):
-        return [Scaled.of(array[:, None]) for array in found.state]
-    found = step_backward(whole.mantissa[:, 0])
-    return [Scaled(array[:, None], exponent).normalised() for array in found.state]
 
 
 def _truncated(trajectory: Trajectory, direct: list[Array], steps: int) -> Adjoint:
     """Each loss gradient travels `steps` steps by itself: all anchors at once, along the batch."""
-    seq_len, batch_size = trajectory.seq_len, trajectory.batch_size
-    total = [_per_sample(own) for own in direct]
-    gradients = {name: np.zeros_like(a) for name, a in trajectory.parameters.arrays().items()}
-    travelling = direct
+    space, seq_len, batch_size = trajectory.space, trajectory.seq_len, trajectory.batch_size
+    native = [space.put(own) for own in direct]
+    total = native[0] + 0.0
+    gradients = {name: space.zeros(a.shape) for name, a in trajectory.parameters.arrays().items()}
+    step = Slopes(trajectory).step
+    inputs = trajectory.inputs.reshape(seq_len * batch_size, -1)
+    states = tuple(state[:-1].reshape(seq_len * batch_size, -1) for state in trajectory.states)
+    slopes = tuple(a[0] for a in step.slopes(inputs[None], tuple(state[None] for state in states)))
+    travelling = native
     for lag in range(1, min(steps, seq_len) + 1):
         # What left anchor t stands at k = t − lag, t = lag…T.
-        count = seq_len - lag + 1
-        flat = (count * batch_size, -1)
-        found = trajectory.cell.step_backward(
-            trajectory.parameters,
-            trajectory.inputs[:count].reshape(flat),
-            tuple(state[:count].reshape(flat) for state in trajectory.states),
-            tuple(own[1:].reshape(flat) for own in travelling),
+        count = (seq_len - lag + 1) * batch_size
+        rows = [own[1:].reshape(count, 1, -1) for own in travelling]
+        of_steps = tuple(array[:count] for array in slopes)
+        came, reached = step.pull(rows, of_steps)
+        found = step.parameter_gradients(
+            reached, of_steps, inputs[:count], tuple(state[:count] for state in states)
         )
-        for name, array in found.parameters.items():
+        for name, array in found.items():
             gradients[name] += array
-        travelling = [array.reshape(count, batch_size, -1) for array in found.state]
-        total = [_add_to_first(own, came) for own, came in zip(total, travelling, strict=True)]
+        travelling = [array.reshape(seq_len - lag + 1, batch_size, -1) for array in came]
+        total[: seq_len - lag + 1] += travelling[0]
     clipped = np.zeros((seq_len + 1, batch_size), bool)
     clipped[: max(0, seq_len - steps)] = True
-    return Adjoint(_log10_norm(total[0]), _log10_norms(direct[0]), gradients, clipped, 0)
-
-
-def _add_to_first(total: Scaled, came: Array) -> Scaled:
-    """`came` (n, B, H) added to the first n entries of `total` (T+1, B, 1, H)."""
-    padded = np.zeros_like(total.mantissa)
-    padded[: len(came)] = came[:, :, None]
-    return add([total, Scaled.of(padded)])
-
-
-def _clip(delta: Scaled, clipping: Clipping) -> tuple[Scaled, NDArray[np.bool_], int]:
-    """δ by the rule, where the rule changes it; which samples those are; how many entries are not finite.
-
-    A sample whose plain numbers underflow is far below every threshold, and keeps its exponent.
-    """
-    with np.errstate(over="ignore", under="ignore"):
-        plain = np.ldexp(delta.mantissa[:, 0], _as_int(delta.exponent))
-    outcome = clipping.apply({"delta": plain})
-    new = outcome.gradients["delta"]
-    changed = np.any((new != plain) & ~np.isnan(plain), axis=1)
-    replaced = Scaled.of(np.where(changed[:, None], new, 0.0)[:, None])
-    keep = ~changed[:, None]
-    return (
-        Scaled(
-            np.where(keep[..., None], delta.mantissa, replaced.mantissa),
-            np.where(keep, delta.exponent, replaced.exponent),
-        ),
-        changed,
-        outcome.non_finite,
+    return Adjoint(
+        checked(space.get(log10_norms(total))),
+        space.get(log10_norms(native[0])),
+        {name: space.get(array) for name, array in gradients.items()},
+        clipped,
+        0,
     )
 
 
-def _per_sample(array: Array) -> Scaled:
-    """(…, H) with one exponent each, as (…, 1, H)."""
-    return Scaled.of(array[..., None, :])
+def _clip(delta: Pulled, clipping: Clipping) -> tuple[Pulled, Native, Native]:
+    """δ by the rule, where the rule changes it; which samples those are; how many entries are not finite.
 
-
-def _as_int(exponent: NDArray[np.int64]) -> NDArray[np.int32]:
-    return np.clip(exponent, -4000, 4000).astype(np.int32)
-
-
-def _log10_norm(delta: Scaled) -> Array:
-    """(…, 1, H) -> (…)."""
-    norm = np.linalg.norm(delta.mantissa[..., 0, :].astype(np.float64), axis=-1)
-    return log10_of(norm, delta.exponent[..., 0])
-
-
-def _log10_norms(array: Array) -> Array:
-    return _log10_norm(_per_sample(array))
-
-
-def _table(trajectory: Trajectory) -> Array:
-    return np.empty((trajectory.seq_len + 1, trajectory.batch_size))
+    A state of a sample that the rule leaves as it is keeps its exponent: far below the range of plain
+    numbers, it is far below every threshold.
+    """
+    result: Pulled | None = None
+    changes, count = [], 0
+    for place, part in enumerate(delta.parts):
+        values = plain(part[:, 0], delta.exponent[:, 0])
+        xp = namespace_of(values)
+        new = clipping.clip({"delta": values})["delta"]
+        changed = ((new != values) & ~xp.isnan(values)).any(1)
+        count = count + (~xp.isfinite(values)).sum()
+        mantissa = xp.where(changed[:, None], cast_like(new, part), part[:, 0])[:, None]
+        exponent = xp.where(changed[:, None], xp.zeros_like(delta.exponent), delta.exponent)
+        others = [xp.zeros_like(other) for other in delta.parts]
+        others[place] = mantissa
+        mine = Pulled.of(others, exponent)
+        result = mine if result is None else result.plus(mine)
+        changes.append(changed)
+    assert result is not None
+    return result, functools.reduce(operator.or_, changes), count

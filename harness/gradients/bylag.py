@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor
-from harness.gradients.scaled import ZERO_EXPONENT, Scaled, beside, log10_of, power_of_two
+from harness.gradients.factors import Slopes
+from harness.gradients.namespace import integer_zeros
+from harness.gradients.pulled import Pulled, checked, log10_norms, plain_weight
+from harness.gradients.scaled import ZERO_EXPONENT, power_of_two
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
 from implementations.contract import Parameters
 
-_SPREAD = 500
-"""Samples whose δ lie further apart than this power of two are carried back separately."""
+Native = Any
 
 
 @dataclass(frozen=True)
@@ -85,71 +88,62 @@ def gradient_by_lag(
     if parameter not in known:
         raise ValueError(f"{trajectory.cell.name} has no parameter {parameter!r}; it has {', '.join(known)}")
     delta = _checked_gradient(trajectory, grad_output)
-    norm = np.empty(t)
-    gradient, top = np.zeros_like(known[parameter]), ZERO_EXPONENT
-    for lag, term, exponent in _terms(trajectory, delta, parameter):
-        norm[lag] = log10_of(np.linalg.norm(term), exponent)
-        higher = max(top, exponent)
-        gradient = _scaled(gradient, top - higher) + _scaled(term, exponent - higher)
+    space, xp = trajectory.space, trajectory.space.xp
+    gradient = space.zeros(known[parameter].shape)
+    top = integer_zeros((), gradient) + ZERO_EXPONENT
+    norms, shares, terms = [], [], []
+    for term, exponent in _terms(trajectory, delta, parameter):
+        norms.append(log10_norms(term.reshape(-1), exponent))
+        higher = xp.maximum(top, exponent)
+        gradient = gradient * power_of_two(top - higher, gradient) + term * power_of_two(
+            exponent - higher, term
+        )
         top = higher
-    share, terms = np.empty(t), np.empty((t, *gradient.shape)) if keep_terms else None
-    square = float(np.sum(gradient**2))
+    square = (gradient**2).sum()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for lag, term, exponent in _terms(trajectory, delta, parameter):
-            share[lag] = np.sum(_scaled(term, exponent - top) * gradient) / np.float64(square)
-            if terms is not None:
-                terms[lag] = _plain(term, exponent)
+        for term, exponent in _terms(trajectory, delta, parameter):
+            shares.append((term * power_of_two(exponent - top, term) * gradient).sum() / square)
+            if keep_terms:
+                terms.append(_plain(term, exponent))
         return GradientByLag(
             np.arange(t),
-            norm,
-            np.cumsum(share),
-            float(log10_of(np.linalg.norm(gradient), top)),
-            _plain(gradient, top),
-            terms,
+            checked(space.get(xp.stack(norms))),
+            np.cumsum(space.get(xp.stack(shares)).astype(np.float64)),
+            float(log10_norms(gradient.reshape(-1), top)),
+            space.get(_plain(gradient, top)),
+            space.get(xp.stack(terms)).astype(np.float64) if keep_terms else None,
             t,
         )
 
 
-def _checked_gradient(trajectory: Trajectory, grad_output: Array) -> list[Scaled]:
-    """δ_t, per state (B, 1, H)."""
+def _checked_gradient(trajectory: Trajectory, grad_output: Array) -> Pulled:
+    """δ_t, one row per sample."""
     grad = np.asarray(grad_output)
     shape = (trajectory.batch_size, trajectory.hidden_size)
     if grad.shape != shape:
         raise ValueError(f"grad_output must be (B, H) = {shape}, dL_t/dh_t at the anchor, got {grad.shape}")
     check_finite({"grad_output": grad})
-    first = Scaled.of(grad.astype(trajectory.dtype)[:, None])
-    others = [Scaled.of(np.zeros_like(first.mantissa)) for _ in trajectory.states[1:]]
-    return [first, *others]
+    others = [np.zeros(shape) for _ in trajectory.states[1:]]
+    return Pulled.of([trajectory.space.put(array[:, None]) for array in (grad, *others)])
 
 
-def _terms(trajectory: Trajectory, delta: list[Scaled], parameter: str) -> Iterator[tuple[int, Array, int]]:
-    """(lag, term, e), lag = 0, 1, …: the term is term·2^e."""
-    cell, parameters = trajectory.cell, trajectory.parameters
-    for lag in range(trajectory.seq_len):
-        step = trajectory.seq_len - lag
-        x, state = trajectory.inputs[step - 1], trajectory.state(step - 1)
-        whole = beside(delta)
-        top = int(whole.exponent.max())
-        common = whole.mantissa * power_of_two(whole.exponent - top, whole.mantissa)[..., None]
-        found = cell.step_backward(parameters, x, state, _split(common, len(delta)))
-        yield lag, found.parameters[parameter], top
-        alive = whole.exponent[whole.exponent != ZERO_EXPONENT]
-        if len(alive) and int(alive.min()) < top - _SPREAD:
-            found = cell.step_backward(parameters, x, state, _split(whole.mantissa, len(delta)))
-            delta = [Scaled(array[:, None], whole.exponent).normalised() for array in found.state]
-        else:
-            every = np.full_like(whole.exponent, top)
-            delta = [Scaled(array[:, None], every).normalised() for array in found.state]
+def _terms(trajectory: Trajectory, delta: Pulled, parameter: str) -> Iterator[tuple[Native, Native]]:
+    """(term, e) of lag 0, 1, …: the term is term·2^e."""
+    slopes, xp = Slopes(trajectory), trajectory.space.xp
+    for step in range(trajectory.seq_len, 0, -1):
+        of_step = slopes.of(step)
+        top = xp.amax(delta.exponent)
+        weight = power_of_two(delta.exponent - top, delta.parts[0])[..., None]
+        delta, reached = delta.through(slopes.step, of_step)
+        found = slopes.step.parameter_gradients(
+            tuple(array * weight for array in reached),
+            of_step,
+            trajectory.inputs[step - 1],
+            trajectory.state(step - 1),
+        )
+        yield found[parameter], top
 
 
-def _split(rows: Array, parts: int) -> tuple[Array, ...]:
-    return tuple(np.split(rows[:, 0], parts, axis=1))
-
-
-def _scaled(array: Array, exponent: int) -> Array:
-    """array·2^exponent, exponent <= 0."""
-    return array * power_of_two(np.array(exponent), array)
-
-
-def _plain(array: Array, exponent: int) -> Array:
-    return np.ldexp(array, int(np.clip(exponent, -4000, 4000)))
+def _plain(array: Native, exponent: Native) -> Native:
+    first, second = plain_weight(exponent, array)
+    return array * first * second

@@ -111,7 +111,6 @@ def jacobian_decay(
         steps=t,
         dtype=dtype,
         device=device,
-        on_devices=probes is None,
     )
     names = check_blocks(trajectory.cell, blocks)
     if probes is not None:

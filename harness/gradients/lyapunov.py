@@ -71,7 +71,7 @@ def lyapunov_spectrum(
         initial_state: tuple of (B, H); zeros where None.
         warmup: steps that are run and not averaged, in 0…T−1.
         seed: of the orthogonal matrix that Q starts from.
-        dtype, device: see `run_forward`; also on devices.
+        dtype, device: see `run_forward`.
 
     Source: Benettin, Galgani, Giorgilli & Strelcyn 1980, "Lyapunov characteristic exponents for smooth
     dynamical systems"; for recurrent networks, Vogt et al. 2022, "On Lyapunov exponents for RNNs".
@@ -90,7 +90,6 @@ def lyapunov_spectrum(
         initial_state=initial_state,
         dtype=dtype,
         device=device,
-        on_devices=True,
     )
     with threads_for(trajectory.state_size):
         return _summary(_stretching(trajectory, warmup, seed))
@@ -102,14 +101,13 @@ def _stretching(trajectory: Trajectory, warmup: int, seed: int) -> Array:
     start = np.random.default_rng(seed).standard_normal((trajectory.batch_size, size, size))
     q = trajectory.space.put(np.linalg.qr(start)[0])
     factors = Factors(trajectory, ascending=True)
-    logs = np.empty((trajectory.seq_len - warmup, trajectory.batch_size, size))
+    stretched = trajectory.space.zeros((trajectory.seq_len - warmup, trajectory.batch_size, size))
+    for t in range(1, trajectory.seq_len + 1):
+        q, r = xp.linalg.qr(factors.step.dense(*factors.at(t)) @ q)
+        if t > warmup:
+            stretched[t - warmup - 1] = r.diagonal(0, -2, -1)
     with np.errstate(divide="ignore"):
-        for t in range(1, trajectory.seq_len + 1):
-            q, r = xp.linalg.qr(factors.step.dense(*factors.at(t)) @ q)
-            if t > warmup:
-                stretched = trajectory.space.get(r.diagonal(0, -2, -1))
-                logs[t - warmup - 1] = np.log(np.abs(stretched))
-    return logs
+        return np.log(np.abs(trajectory.space.get(stretched).astype(np.float64)))
 
 
 def _summary(logs: Array) -> Lyapunov:

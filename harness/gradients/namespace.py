@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.namespaces import namespace_of as namespace_of
+
 DTYPES = ("float64", "float32")
 
 
@@ -77,15 +79,6 @@ def space_for(device: str, dtype: str) -> Space:
             f"device {device!r} is absent: this machine has {count} CUDA devices; device='cpu' runs in NumPy"
         )
     return Space(torch, dtype, torch.device(device), 256 << 20)
-
-
-def namespace_of(array: Any) -> Any:
-    """The module, numpy or torch, whose functions take this array."""
-    if isinstance(array, np.ndarray | np.generic):
-        return np
-    import torch
-
-    return torch
 
 
 def as_float64(array: Any) -> Any:

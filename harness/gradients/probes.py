@@ -7,12 +7,18 @@ the cost per step is that of a backward pass, the memory n·B·S.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.gradients.scaled import Scaled, beside, log10_of
+from harness.gradients.factors import Slopes
+from harness.gradients.namespace import as_float64
+from harness.gradients.pulled import Pulled, checked
+from harness.gradients.scaled import LOG10_2, power_of_two
 from harness.gradients.trajectory import Array, Trajectory
+
+Native = Any
 
 
 def probed_decay(
@@ -28,62 +34,55 @@ def probed_decay(
     """
     if probes < 2:
         raise ValueError(f"probes must be at least 2, to have a standard error, got {probes}")
-    shape = (len(lags), trajectory.batch_size)
-    estimate, error = ({block: np.empty(shape) for block in blocks} for _ in range(2))
-    rows = {int(lag): row for row, lag in enumerate(lags)}
+    space, slopes = trajectory.space, Slopes(trajectory)
+    wanted = {int(lag) for lag in lags}
+    estimate: dict[str, Array] = {}
+    error: dict[str, Array] = {}
     groups = dict.fromkeys("ss" if block == "ss" else block[0] for block in blocks)
     for group in groups:
-        adjoint = _start(trajectory, group, probes, np.random.default_rng([seed, probes]))
+        rows = _start(trajectory, group, probes, np.random.default_rng([seed, probes]))
         mine = [block for block in blocks if block == group or (block != "ss" and block[0] == group)]
+        found: dict[str, list[Native]] = {block: [] for block in mine}
         for lag in range(int(lags[-1]) + 1):
             if lag > 0:
-                adjoint = _step_back(trajectory, trajectory.seq_len - lag + 1, adjoint)
-            if lag in rows:
+                rows, _ = rows.through(slopes.step, slopes.of(trajectory.seq_len - lag + 1))
+            if lag in wanted:
                 for block in mine:
-                    found = _mean_square(_part(trajectory, adjoint, block))
-                    estimate[block][rows[lag]], error[block][rows[lag]] = found
+                    found[block].append(_mean_square(trajectory, rows, block))
+        for block in mine:
+            values = space.get(space.xp.stack(found[block]))
+            estimate[block], error[block] = checked(values[:, 0]), values[:, 1]
     return estimate, error
 
 
-def _start(trajectory: Trajectory, group: str, probes: int, rng: np.random.Generator) -> list[Scaled]:
-    """One (n, B, H) adjoint per state: random signs on the group's states, zero on the others."""
-    shape = (probes, trajectory.batch_size, trajectory.hidden_size)
+def _start(trajectory: Trajectory, group: str, probes: int, rng: np.random.Generator) -> Pulled:
+    """(B, n, H) per state: random signs on the group's states, zero on the others."""
+    shape = (trajectory.batch_size, probes, trajectory.hidden_size)
     carried = trajectory.cell.state_names if group == "ss" else (group,)
-    return [
-        Scaled.of(
-            (rng.choice([-1.0, 1.0], shape) if name in carried else np.zeros(shape)).astype(trajectory.dtype)
-        )
-        for name in trajectory.cell.state_names
-    ]
-
-
-def _step_back(trajectory: Trajectory, t: int, adjoint: list[Scaled]) -> list[Scaled]:
-    """vᵀ → vᵀJ_t, all probes at once along the batch."""
-    whole = beside(adjoint)
-    count, batch_size, _ = whole.mantissa.shape
-    parts = np.split(whole.mantissa.reshape(count * batch_size, -1), len(adjoint), axis=1)
-    found = trajectory.cell.step_backward(
-        trajectory.parameters,
-        np.tile(trajectory.inputs[t - 1], (count, 1)),
-        tuple(np.tile(array, (count, 1)) for array in trajectory.state(t - 1)),
-        tuple(parts),
+    return Pulled.of(
+        [
+            trajectory.space.put(rng.choice([-1.0, 1.0], shape) if name in carried else np.zeros(shape))
+            for name in trajectory.cell.state_names
+        ]
     )
-    return [
-        Scaled(array.reshape(count, batch_size, -1), whole.exponent).normalised() for array in found.state
-    ]
 
 
-def _part(trajectory: Trajectory, adjoint: list[Scaled], block: str) -> Scaled:
-    return beside(adjoint) if block == "ss" else adjoint[trajectory.cell.state_names.index(block[1])]
-
-
-def _mean_square(vectors: Scaled) -> tuple[Array, Array]:
-    """log10 of the root mean square norm over the probes, and its standard error: (n, B, C) -> (B,) each."""
-    top = vectors.exponent.max(axis=0)
-    with np.errstate(under="ignore"):
-        scale = np.ldexp(1.0, np.clip(vectors.exponent - top, -1100, 0).astype(np.int32))
-        squares = np.sum(vectors.mantissa.astype(np.float64) ** 2, axis=-1) * scale**2
-    mean = squares.mean(axis=0)
-    spread = squares.std(axis=0, ddof=1) / np.sqrt(len(squares))
-    relative = np.divide(spread, mean, out=np.zeros_like(mean), where=mean > 0.0)
-    return log10_of(np.sqrt(mean), top), 0.5 * relative / np.log(10.0)
+def _mean_square(trajectory: Trajectory, rows: Pulled, block: str) -> Native:
+    """log10 of the root mean square norm over the probes, and its standard error, (2, B)."""
+    xp = trajectory.space.xp
+    names = trajectory.cell.state_names
+    parts = rows.parts if block == "ss" else (rows.parts[names.index(block[1])],)
+    # A part may be far below the others of its row: its squares are taken relative to itself.
+    largest = xp.amax(xp.stack([xp.amax(xp.abs(as_float64(part)), -1) for part in parts]), 0)
+    shift = xp.frexp(largest)[1]
+    exponent = rows.exponent + shift
+    top = xp.amax(exponent, -1)
+    unit = power_of_two(-(shift + 0 * rows.exponent), largest)[..., None]
+    squares = sum(((as_float64(part) * unit) ** 2).sum(-1) for part in parts)
+    squares = squares * power_of_two(exponent - top[:, None], largest) ** 2
+    mean = squares.sum(-1) / squares.shape[-1]
+    spread = xp.sqrt(((squares - mean[:, None]) ** 2).sum(-1) / (squares.shape[-1] - 1) / squares.shape[-1])
+    none = mean == 0.0
+    safe = xp.where(none, xp.ones_like(mean), mean)
+    logs = 0.5 * xp.log10(safe) + as_float64(top) * LOG10_2
+    return xp.stack([xp.where(none, xp.full_like(logs, -np.inf), logs), 0.5 * spread / safe / np.log(10.0)])

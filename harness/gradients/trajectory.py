@@ -100,7 +100,6 @@ def run_forward(
     steps: int | None = None,
     dtype: str = "float64",
     device: str = "cpu",
-    on_devices: bool = False,
 ) -> Trajectory:
     """Run a network and keep its states.
 
@@ -110,18 +109,16 @@ def run_forward(
         initial_state: tuple of (B, H) in the cell's order; zeros where None.
         steps: how many of the T steps to run; all where None.
         dtype: "float64" or "float32", of the forward pass and of everything computed from it.
-        device: "cpu" (NumPy); where the analysis has `on_devices`, also "cuda", "cuda:N" (torch, on that
-            device) and "torch" (the same code on the processor).
+        device: "cpu" (NumPy); "cuda", "cuda:N" (torch, on that device) and "torch" (the same code on the
+            processor).
 
     Raises:
         UnknownName: (a KeyError) no such cell.
         ValueError: shapes that do not fit, T = 0, NaN or inf in an array (named, with the first index), a
-            dtype or device that this analysis does not have, or this machine.
+            dtype or device that there is not, here; a cell without a structured form, on a device.
         ForwardDiverged: a state became inf or NaN, with the step.
     """
     definition = cell if isinstance(cell, Cell) else CELLS[cell]
-    if device != "cpu" and not on_devices:
-        raise ValueError(f"device must be 'cpu', got {device!r}: this analysis runs in NumPy")
     space = space_for(device, dtype)
     definition.check_parameters(parameters)
     check_finite(parameters.arrays())

@@ -114,7 +114,7 @@ def test_no_gradient_is_no_gradient() -> None:
         ({"parameter": "weight_xx"}, "gru has no parameter 'weight_xx'; it has weight_ih"),
         ({"anchor": 0}, "anchor must be at least 1"),
         ({"anchor": 10}, "anchor must be in 0…9"),
-        ({"device": "cuda"}, "device must be 'cpu'"),
+        ({"device": "tpu"}, "device must be 'cpu', 'cuda'"),
     ],
 )
 def test_what_is_refused(change: dict[str, Any], complaint: str) -> None:

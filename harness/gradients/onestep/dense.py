@@ -1,4 +1,4 @@
-"""A step of any cell through its own `step_jacobian`, in NumPy: for cells without a structured form."""
+"""A step of any cell through its own derivatives, in NumPy: for cells without a structured form."""
 
 from __future__ import annotations
 
@@ -45,3 +45,27 @@ class DenseStep(OneStep):
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i]
+
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """Inputs and states themselves: the cell derives the rest."""
+        return inputs, *states
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        """What was reached are the rows: the cell goes on from there to its parameters."""
+        batch_size, count, _ = rows[0].shape
+        x, *state = (np.repeat(array, count, axis=0) for array in slopes)
+        flat = tuple(array.reshape(batch_size * count, -1) for array in rows)
+        found = self.cell.step_backward(self._parameters, x, tuple(state), flat)
+        return tuple(array.reshape(batch_size, count, -1) for array in found.state), tuple(rows)
+
+    def parameter_gradients(
+        self,
+        reached: tuple[Native, ...],
+        slopes: tuple[Native, ...],
+        x: Native,
+        state: tuple[Native, ...],
+    ) -> dict[str, Native]:
+        rows = tuple(array.sum(1) for array in reached)
+        return dict(self.cell.step_backward(self._parameters, x, state, rows).parameters)

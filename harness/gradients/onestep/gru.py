@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.gradients.onestep.step import Native, OneStep
+from harness.gradients.onestep.step import Native, OneStep, times_shared
 
 
 class _Combined(OneStep):
@@ -34,15 +34,28 @@ class GRUStep(_Combined):
         _, z, n, _ = self._gates(a_x, state[0])
         return ((1 - z) * n + z * state[0],)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """z, r, and the diagonals before U_z, before the bracket, and before U_r in it."""
         (h,) = states
         r, z, n, m = self._gates(self.input_products(inputs), h)
-        slope = (1 - z) * (1 - n**2)
-        matrices = self.combined(
-            [(h - n) * z * (1 - z), slope * r, slope * m * r * (1 - r)],
-            [self.weight("z"), self.weight("n"), self.weight("r")],
-        )
+        return z, r, (h - n) * z * (1 - z), (1 - z) * (1 - n**2), m * r * (1 - r)
+
+    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        z, r, of_z, of_n, of_r = self.slopes(inputs, states)
+        matrices = self.combined([of_z, of_n * r, of_n * of_r], [self.weight(gate) for gate in "znr"])
         return (self.add_diagonal(matrices, z),)
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        z, r, of_z, of_n, of_r = (slope[:, None, :] for slope in slopes)
+        (v,) = rows
+        delta_n = v * of_n
+        delta_rz = [delta_n * of_r, v * of_z]
+        at_input, at_hidden = (
+            self.space.xp.concatenate([*delta_rz, last], -1) for last in (delta_n, delta_n * r)
+        )
+        return (times_shared(at_hidden, self.weight_hh) + v * z,), (at_input, at_hidden)
 
 
 class GRUResetBeforeStep(_Combined):
@@ -59,14 +72,43 @@ class GRUResetBeforeStep(_Combined):
         _, z, n = self._gates(a_x, state[0])
         return ((1 - z) * n + z * state[0],)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """z, r, and the diagonals before U_z, before U_n, and before U_r in the bracket."""
         (h,) = states
         r, z, n = self._gates(self.input_products(inputs), h)
-        slope = (1 - z) * (1 - n**2)
-        through_n = slope[..., None] * self.weight("n")
+        return z, r, (h - n) * z * (1 - z), (1 - z) * (1 - n**2), h * r * (1 - r)
+
+    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        z, r, of_z, of_n, of_r = self.slopes(inputs, states)
+        through_n = of_n[..., None] * self.weight("n")
         matrices = (
-            ((h - n) * z * (1 - z))[..., None] * self.weight("z")
+            of_z[..., None] * self.weight("z")
             + through_n * r[..., None, :]
-            + (through_n * (h * r * (1 - r))[..., None, :]) @ self.weight("r")
+            + (through_n * of_r[..., None, :]) @ self.weight("r")
         )
         return (self.add_diagonal(matrices, z),)
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        z, r, of_z, of_n, of_r = (slope[:, None, :] for slope in slopes)
+        (v,) = rows
+        delta_n = v * of_n
+        at_product = times_shared(delta_n, self.weight("n"))
+        delta_rz = self.space.xp.concatenate([at_product * of_r, v * of_z], -1)
+        through_rz = times_shared(delta_rz, self.weight_hh[: 2 * self.hidden_size])
+        delta = self.space.xp.concatenate([delta_rz, delta_n], -1)
+        return (v * z + at_product * r + through_rz,), (delta, delta)
+
+    def parameter_gradients(
+        self,
+        reached: tuple[Native, ...],
+        slopes: tuple[Native, ...],
+        x: Native,
+        state: tuple[Native, ...],
+    ) -> dict[str, Native]:
+        found = super().parameter_gradients(reached, slopes, x, state)
+        delta_n = reached[1][..., 2 * self.hidden_size :].sum(1)
+        through_rz = found["weight_hh"][: 2 * self.hidden_size]
+        through_n = delta_n.T @ (slopes[1] * state[0])  # W_hn reads r⊙h
+        return found | {"weight_hh": self.space.xp.concatenate([through_rz, through_n], 0)}

@@ -31,16 +31,18 @@ class LSTMStep(OneStep):
         c = f * state[1] + i * g
         return o * self.space.xp.tanh(c), c
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        """diag of hh's own part, k, f, and C."""
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """diag of hh's own part, k, f, and the diagonals before U_f, U_i, U_g in C."""
         h, c = states
         i, f, g, o = self._gates(self.input_products(inputs), h)
         tanh_c = self.space.xp.tanh(f * c + i * g)
-        through_c = self.combined(
-            [c * f * (1 - f), g * i * (1 - i), i * (1 - g**2)],
-            [self.weight("f"), self.weight("i"), self.weight("g")],
-        )
-        return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, through_c
+        through_c = c * f * (1 - f), g * i * (1 - i), i * (1 - g**2)
+        return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, *through_c
+
+    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """diag of hh's own part, k, f, and C."""
+        own, k, f, *through_c = self.slopes(inputs, states)
+        return own, k, f, self.combined(through_c, [self.weight(gate) for gate in "fig"])
 
     def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
         own, k, f, through_c = (factor[i] for factor in factors)
@@ -58,3 +60,12 @@ class LSTMStep(OneStep):
         hh = own[:, :, None] * self.weight("o") + k[:, :, None] * through_c
         upper = xp.concatenate([hh, self.diagonal(k * f)], -1)
         return xp.concatenate([upper, xp.concatenate([through_c, self.diagonal(f)], -1)], -2)
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        own, k, f, of_f, of_i, of_g = (slope[:, None, :] for slope in slopes)
+        v_h, v_c = rows
+        q = v_h * k + v_c
+        delta = self.space.xp.concatenate([q * of_i, q * of_f, q * of_g, v_h * own], -1)
+        return (times_shared(delta, self.weight_hh), q * f), (delta, delta)

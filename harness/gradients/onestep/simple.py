@@ -67,6 +67,15 @@ class SimpleStep(OneStep):
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i][:, :, None] * self.weight_hh
 
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        return self.factors(inputs, states)
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        delta = rows[0] * slopes[0][:, None, :]
+        return (times_shared(delta, self.weight_hh),), (delta, delta)
+
 
 class PreactivationStep(SimpleStep):
     """J = W_hh diag(φ'(h)): one product, and its columns are scaled."""
@@ -82,3 +91,11 @@ class PreactivationStep(SimpleStep):
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return self.weight_hh * factors[0][i][:, None, :]
+
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        return self.apply(rows, tuple(slope[None] for slope in slopes), 0), (rows[0], rows[0])
+
+    def read(self, state: tuple[Native, ...]) -> Native:
+        return self.value(state[0])

@@ -55,6 +55,45 @@ class OneStep(ABC):
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         """J_i, (B, S, S)."""
 
+    @abstractmethod
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+        """What `pull` needs of n steps, vectors alone: as `factors`, (n, B, …) each."""
+
+    @abstractmethod
+    def pull(
+        self, rows: Sequence[Native], slopes: tuple[Native, ...]
+    ) -> tuple[tuple[Native, ...], tuple[Native, ...]]:
+        """vᵀJ of one step, with no matrix but the weights.
+
+        Args:
+            rows: of v, one (B, R, H) per state.
+            slopes: of the step, (B, …) each.
+
+        Returns:
+            vᵀJ alike, and what of it reached the pre-activations, linear in v: (B, R, G·H) at what
+            `input_products` and at what `hidden_products` returned.
+        """
+
+    def parameter_gradients(
+        self,
+        reached: tuple[Native, ...],
+        slopes: tuple[Native, ...],
+        x: Native,
+        state: tuple[Native, ...],
+    ) -> dict[str, Native]:
+        """dL/d parameter, summed over samples and rows, from what `pull` says was reached; x (B, I)."""
+        at_input, at_hidden = (array.sum(1) for array in reached)
+        return {
+            "weight_ih": at_input.T @ x,
+            "weight_hh": at_hidden.T @ self.read(state),
+            "bias_ih": at_input.sum(0),
+            "bias_hh": at_hidden.sum(0),
+        }
+
+    def read(self, state: tuple[Native, ...]) -> Native:
+        """What W_hh multiplies."""
+        return state[0]
+
     def weight(self, gate: str) -> Native:
         """U_gate, (H, H)."""
         return self.cell.gate(self.weight_hh, gate)
@@ -100,9 +139,9 @@ class OneStep(ABC):
 
 
 def times_shared(columns: Native, weight: Native) -> Native:
-    """(B, R, H)·(H, H) as one product for all samples."""
+    """(B, R, K)·(K, H) as one product for all samples."""
     batch_size, rows, size = columns.shape
-    return (columns.reshape(batch_size * rows, size) @ weight).reshape(batch_size, rows, size)
+    return (columns.reshape(batch_size * rows, size) @ weight).reshape(batch_size, rows, weight.shape[1])
 
 
 def _eye(size: int) -> Any:
