@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from matplotlib.ticker import FuncFormatter
 
@@ -26,7 +25,8 @@ def draw(run: Run) -> Iterator[Picture]:
     settings = [chosen for chosen, _ in groups(found.networks, named)]
     names = [phrase(str(s["cell"]), setting({a: s[a] for a in varying})) for s in settings]
     palette = looks(names)
-    sizes: dict[str, Any] = {
+    shown = ("seq_len", "batch_size", "hidden_size")
+    sizes = {axis: value for axis, value in constant.items() if axis in shown}
         axis: constant[axis] for axis in ("seq_len", "batch_size", "hidden_size") if axis in constant
     }
     title = phrase("What a character costs, and the memory for it", setting(sizes))
