@@ -27,8 +27,6 @@ def draw(run: Run) -> Iterator[Picture]:
     palette = looks(names)
     shown = ("seq_len", "batch_size", "hidden_size")
     sizes = {axis: value for axis, value in constant.items() if axis in shown}
-        axis: constant[axis] for axis in ("seq_len", "batch_size", "hidden_size") if axis in constant
-    }
     title = phrase("What a character costs, and the memory for it", setting(sizes))
     drawn, (memory, along) = panels([["memory", "along"]], columns=2, height=3.6, share_x=False)
     memory.axes.plot(
