@@ -51,7 +51,9 @@ def run(
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, its folder, or 'latest'.")
     ] = None,
     redact: Redact = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cases and about how long each takes, run nothing.")
+    ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="List plans, studies, backends, cells, initializations.")
     ] = False,
@@ -60,11 +62,13 @@ def run(
     if list_:
         _print_lists(None)
     elif resume is not None:
-        if study or axis or backend or redact or dry_run:
+        if study or axis or backend or redact:
             raise UserError("--resume goes on with the run's own plan", remedy="leave the other options out")
+        from harness.commands.foretell import foretell_rest
         from harness.folder import find_run
 
-        _execute(find_run(resume, results), corpus)
+        folder = find_run(resume, results)
+        foretell_rest(folder) if dry_run else _execute(folder, corpus)
     else:
         _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run)
 
@@ -213,10 +217,9 @@ def _run_plan(
         None if corpus is None else str(corpus.resolve()),
     )
     if dry_run:
-        cases = plan.cases()
-        for case in cases:
-            print(case)
-        print(f"{len(cases)} cases")
+        from harness.commands.foretell import foretell
+
+        foretell(plan, plan.cases())
         return
     from harness.doctor import warnings
     from harness.folder import create_run

@@ -51,6 +51,8 @@ class ClippingStudy(NetworkStudy):
     name = "clipping"
     question = "What does clipping do to the gradient?"
     Axes: ClassVar[type[StudyAxes]] = ClippingAxes
+    calls_per_step = 900.0
+    products_per_step = 0.5
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination of rule and place that can be had; what a rule does not look at comes once."""

@@ -36,6 +36,8 @@ class GainMap(NetworkStudy):
     name = "gain_map"
     question = "At which gain does the gradient cross from vanishing to exploding?"
     Axes: ClassVar[type[StudyAxes]] = GainMapAxes
+    calls_per_step = 100.0
+    products_per_step = 0.3
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

@@ -63,6 +63,8 @@ class GradientDecay(NetworkStudy):
     name = "gradient_decay"
     question = "How far does the gradient reach?"
     Axes: ClassVar[type[StudyAxes]] = DecayAxes
+    calls_per_step = 1000.0
+    products_per_step = 1.5
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; chrono comes with a number, any other initialization once, with none."""

@@ -12,6 +12,8 @@ from pydantic import Field
 from harness.case import Case, Scalar
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.gradients.products import block_names
+from harness.measure.outlook import Outlook
+from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
 from harness.studies.study import STUDIES, Context, Size, StudyAxes, one_of
@@ -34,6 +36,11 @@ class JacobianMap(NetworkStudy):
     name = "jacobian_map"
     question = "How strongly does each moment depend on each earlier one?"
     Axes: ClassVar[type[StudyAxes]] = JacobianMapAxes
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """A decay from every point of the grid."""
+        states, steps = len(CELLS[str(case.axes["cell"])].state_names), Sizes.of(case).seq_len
+        return outlook.calls(45.0 * steps * states * int(case.axes["grid"] or 1))
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; a block that a cell does not have is left out."""

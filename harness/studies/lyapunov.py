@@ -48,6 +48,8 @@ class LyapunovStudy(NetworkStudy):
     name = "lyapunov"
     question = "At which rate does each direction grow or shrink?"
     Axes: ClassVar[type[StudyAxes]] = LyapunovAxes
+    calls_per_step = 430.0
+    products_per_step = 2.0
 
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)

@@ -24,6 +24,7 @@ from harness.measure.kernels import (
     time_copies,
     time_products,
 )
+from harness.measure.outlook import Outlook
 from harness.measure.roofline import LARGE, Shape, input_shape, recurrent_shape
 from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
@@ -76,6 +77,11 @@ class MachineLimits(Study):
             return reason
         elements = (shape.inner + MAXIMUM_STEPS * shape.rows) * (shape.inner + shape.columns)
         return why_too_large(Work(shape.flop, 8.0 * elements))
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """Two ways to do it, each for its share of the budget and the first call."""
+        once = 0.0 if case.axes["kernel"] == "copy" else _shape(case).flop * outlook.rates.flop
+        return 2.0 * (SHARE_OF_BUDGET * outlook.budget_seconds + once) + outlook.calls(4000)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pydantic import Field
 from harness.case import Case, Scalar
 from harness.initializations import initialize, why_unsupported
 from harness.inputs import INPUT_KINDS, make_inputs
+from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.studies.study import (
     BackendName,
@@ -52,6 +53,18 @@ class NetworkStudy(Study):
     """A study of networks as they start; the analysis runs in NumPy."""
 
     compares_backends = False
+
+    calls_per_step: ClassVar[float] = 300.0
+    """Small NumPy calls of a measurement, per step and state; found by timing it once."""
+    products_per_step: ClassVar[float] = 10.0
+    """Products of (S, S) matrices of a measurement, per step and sample."""
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """In proportion to T; the products also to B and S³."""
+        sizes, states = Sizes.of(case), len(CELLS[str(case.axes["cell"])].state_names)
+        products = self.products_per_step * sizes.seq_len * sizes.batch_size
+        calls = self.calls_per_step * sizes.seq_len * states
+        return outlook.calls(calls) + outlook.products(products, states * sizes.hidden_size)
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; a cell without a forget gate comes once for all forget biases, with none."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from harness.case import Case
 from harness.measure.agreement import agreements
 from harness.measure.estimate import why_not_started
+from harness.measure.outlook import Outlook
 from harness.measure.problem import Problem
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
@@ -48,6 +49,12 @@ class Parity(Study):
             calls=1,
             max_seconds=context.max_seconds,
         )
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        cell, sizes = str(case.axes["cell"]), Sizes.of(case)
+        both = outlook.pass_seconds(cell, sizes, training=True)
+        both += outlook.reference_seconds(cell, sizes, training=True)
+        return outlook.probe_seconds(cell, sizes, training=True, calls=1) + both + outlook.calls(2000)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes = case.axes

@@ -9,6 +9,7 @@ from pydantic import create_model
 from harness.case import Case
 from harness.measure.agreement import agreements, require_agreement
 from harness.measure.estimate import why_not_started
+from harness.measure.outlook import Outlook
 from harness.measure.problem import Prepared, Problem
 from harness.measure.work import Sizes
 from harness.studies.study import CellName, Context, DtypeName, PassName, Size, Study, StudyAxes
@@ -44,6 +45,20 @@ class PassStudy(Study):
             calls=self.calls,
             max_seconds=context.max_seconds,
         )
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """A probe of its size; where it is then started, the passes and the proof."""
+        cell, sizes, training = str(case.axes["cell"]), Sizes.of(case), is_training(case)
+        probe = outlook.probe_seconds(cell, sizes, training=training, calls=self.calls)
+        if not outlook.started(cell, sizes, training=training, calls=self.calls):
+            return probe
+        one = outlook.pass_seconds(cell, sizes, training=training)
+        proof = one + outlook.reference_seconds(cell, sizes, training=training)
+        return probe + self.passes_seconds(one, outlook) + proof + outlook.calls(4000)
+
+    def passes_seconds(self, one: float, outlook: Outlook) -> float:
+        """The passes that are measured, where one takes `one` second."""
+        return self.calls * one
 
 
 def is_training(case: Case) -> bool:

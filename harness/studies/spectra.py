@@ -26,6 +26,8 @@ class Spectra(NetworkStudy):
     name = "spectra"
     question = "Which directions of the gradient survive?"
     Axes: ClassVar[type[StudyAxes]] = SpectraAxes
+    calls_per_step = 2700.0
+    products_per_step = 5.0
 
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)

@@ -13,6 +13,7 @@ from pydantic import create_model
 from harness.case import Case
 from harness.measure.agreement import agreements, require_agreement
 from harness.measure.estimate import why_too_large
+from harness.measure.outlook import Outlook
 from harness.measure.problem import Problem
 from harness.measure.starts import Start, start_fresh, write_problem
 from harness.measure.work import Sizes, work
@@ -47,6 +48,15 @@ class Startup(Study):
         training = is_training(case)
         reason = context.backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
         return reason or why_too_large(work(cell, dtype, sizes, training=training))
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """Processes that load, the first of which may compile a forward and a backward."""
+        starts, hint = int(case.axes["starts"] or 1), outlook.hint
+        way = (hint.loading + 1.0) * outlook.rates.interpreter
+        compiling = (2.0 if is_training(case) else 1.0) * hint.compiling * outlook.rates.interpreter
+        if hint.missing is None:
+            return starts * (way + compiling)
+        return (starts + 1) * (way + 2.0 * outlook.rates.interpreter) + compiling
 
     def measure(self, case: Case, context: Context) -> Measured:
         backend, training = context.backend, is_training(case)

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
+from harness.measure.outlook import Outlook
 from harness.outcome import Measured, Unsupported
 from implementations.contract import DTYPES, Backend
 from implementations.registry import BACKENDS, CELLS, Registry
@@ -126,6 +127,10 @@ class Study(ABC):
     def why_not(self, case: Case, context: Context) -> str | None:
         """Why this case is not started here (the backend lacks it, it is too large, it takes too long)."""
         return None
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """About how long one case takes here, its backend loaded and compiled: a forecast skips nothing."""
+        return outlook.calls(50_000)
 
     @abstractmethod
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:

@@ -18,6 +18,7 @@ from harness.clipping import Clipping
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.inputs import embedding
 from harness.measure.estimate import why_not_started
+from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
@@ -80,6 +81,12 @@ class TrainingDecay(NetworkStudy):
             calls=axes["steps"],
             max_seconds=context.max_seconds,
         )
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """Every step of training: a pass, the embedding and the optimiser; the reading of the text."""
+        sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
+        one = outlook.pass_seconds(str(case.axes["cell"]), sizes, training=True)
+        return steps * (one + outlook.calls(100.0 * sizes.seq_len)) + outlook.calls(500_000)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

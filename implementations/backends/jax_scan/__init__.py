@@ -6,10 +6,12 @@ This module names it; JAX itself is imported only when it is loaded.
 from __future__ import annotations
 
 from implementations.contract import Backend, BackendUnavailable
+from implementations.hints import Hint, hinted
 from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("jax")
+@hinted(Hint("jax", loading=7.0, step_calls=3.0, compiling=8.0, per_shape=True))
 def load() -> Backend:
     """Jitted jax.lax.scan on the CPU, its backward by jax.vjp."""
     try:

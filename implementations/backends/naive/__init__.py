@@ -15,6 +15,7 @@ import numpy as np
 from implementations.backends.naive.layer import EQUATIONS, NaiveLayer
 from implementations.checks import check_dtype, check_num_threads
 from implementations.contract import Array, Backend, Parameters
+from implementations.hints import Hint, hinted
 from implementations.registry import BACKENDS, CELLS
 
 
@@ -64,6 +65,7 @@ class NaiveBackend(Backend):
 
 
 @BACKENDS.register("naive")
+@hinted(Hint(interpreted=True))
 def load() -> Backend:
     """Plain Python floats, lists and math: the equations as a student would type them."""
     return NaiveBackend()

@@ -4,11 +4,25 @@ The samples of a batch do not know of each other, so the batch is split over thr
 thread takes its samples through all steps without waiting for anybody.
 """
 
+from collections.abc import Iterable
+
 from implementations.contract import Backend
+from implementations.hints import Hint, Pass, hinted
 from implementations.registry import BACKENDS
 
 
+def missing(passes: Iterable[Pass]) -> int:
+    """How many kernels of these passes are not on disk."""
+    from implementations.backends.numba_cpu.shelf import missing_kernels
+
+    return missing_kernels(passes)
+
+
+HINT = Hint("numba", loading=4.5, step_calls=1.0, compiling=17.0, missing=missing)
+
+
 @BACKENDS.register("numba")
+@hinted(HINT)
 def load_plain() -> Backend:
     """Fused, threaded CPU kernels compiled by Numba: no Python in the time loop."""
     from implementations.backends.numba_cpu.adapter import NumbaBackend
@@ -17,6 +31,7 @@ def load_plain() -> Backend:
 
 
 @BACKENDS.register("numba_checkpointed")
+@hinted(HINT)
 def load_checkpointed() -> Backend:
     """The kernels of `numba`; in training, gates computed twice rather than kept."""
     from implementations.backends.numba_cpu.adapter import CheckpointedNumbaBackend
