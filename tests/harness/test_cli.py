@@ -105,7 +105,7 @@ def test_dry_run_prints_the_cases_and_writes_nothing(tmp_path):
     plan = write_plan(tmp_path / "plan.toml", GOOD)
     done = run_all("--plan", plan, "--results", tmp_path / "results", "--dry-run")
     assert done.returncode == 0
-    assert "2 cases" in done.stdout
+    assert "2 cases, about" in done.stdout
     assert not (tmp_path / "results").exists()
 
 
