@@ -11,16 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.measure.outlook import Outlook, Rates
+from harness.measure.outlook import LOADED_BY_A_WORKER, Outlook, Rates
 from harness.plan import Plan
 from harness.studies.study import STUDIES
 from implementations.hints import Hint, Pass, hint_of
 
-WORKER = 3.0
-"""What a worker loads beside its backend, over a fresh interpreter that imports NumPy."""
-REPORT_OF_A_STUDY = 8.0
-REPORT_OF_A_CASE = 0.033
-"""What the report costs, over the same."""
+REPORT_OF_A_STUDY = 17.0
+REPORT_OF_A_CASE = 0.07
+"""What the report costs, over a fresh interpreter that imports NumPy."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def forecast(plan: Plan, cases: Sequence[Case], rates: Rates) -> Forecast:
     ]
     studies = len({case.study for case in cases})
     shared = {
-        "starting processes": sum(hints[backend].loading + WORKER for _, backend in workers),
+        "starting processes": sum(hints[backend].loading + LOADED_BY_A_WORKER for _, backend in workers),
         "compiling": sum(compiling),
         "the report": REPORT_OF_A_STUDY * studies + REPORT_OF_A_CASE * len(cases),
     }

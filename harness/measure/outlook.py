@@ -6,6 +6,7 @@ slower or a faster machine, to a factor of about two.
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from implementations.registry import CELLS
 
 CALLS_OF_THE_REFERENCE = 30.0
 """NumPy calls per step and gate in the float64 reference; a backward doubles the forward's."""
+LOADED_BY_A_WORKER = 5.0
+"""What a worker loads beside its backend, over a fresh interpreter that imports NumPy."""
 PROBE_SHARE = 0.05
 """Of its limit, what a probe of a case's time takes in the end."""
 
@@ -53,15 +56,20 @@ class Rates:
             for a, b in zip(numbers, numbers, strict=True):
                 total += a * b
 
-        def start() -> None:
-            subprocess.run([sys.executable, "-c", "import numpy"], check=True)
-
         return cls(
             multiply_add=_best(loop, 20) / len(numbers),
             call=_best(lambda: [np.tanh(small) for _ in range(200)], 10) / 200,
             flop=_best(lambda: left @ right, 50) / (2.0 * 32 * 64 * 256),
-            interpreter=_best(start, 4),
+            interpreter=min(_interpreter() for _ in range(4)),
         )
+
+
+def _interpreter() -> float:
+    """Seconds of processor, and not of waiting: where others are at work, a process waits long."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _best(call: Callable[[], object], times: int) -> float:
@@ -110,6 +118,10 @@ class Outlook:
     def calls(self, number: float) -> float:
         """So many small NumPy calls."""
         return number * self.rates.call
+
+    def loading_seconds(self) -> float:
+        """To start a worker of this backend."""
+        return (self.hint.loading + LOADED_BY_A_WORKER) * self.rates.interpreter
 
     def products(self, number: float, size: int) -> float:
         """So many products of square matrices."""

@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.folder import LEDGER, create_run
 from harness.forecast import Forecast, forecast, spoken
 from harness.ledger import Ledger
-from harness.measure.outlook import Outlook, Rates
+from harness.measure.outlook import LOADED_BY_A_WORKER, Outlook, Rates
 from harness.measure.work import Sizes, flop
 from harness.outcome import Unsupported
 from harness.plan import Plan, checked, load_plan, preset_names
@@ -88,7 +88,9 @@ def test_who_is_not_here_takes_no_time_but_to_find_out(monkeypatch: pytest.Monke
     found = foretold(timed())
     assert all(seconds < 1e-4 for _, seconds in found.cases)
     assert found.shared["compiling"] == 0
-    assert found.shared["starting processes"] == pytest.approx(2 * 13 * RATES.interpreter)
+    assert found.shared["starting processes"] == pytest.approx(
+        2 * (10.0 + LOADED_BY_A_WORKER) * RATES.interpreter
+    )
 
 
 def test_no_backward_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

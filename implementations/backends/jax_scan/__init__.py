@@ -11,7 +11,7 @@ from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("jax")
-@hinted(Hint("jax", loading=7.0, step_calls=3.0, compiling=8.0, per_shape=True))
+@hinted(Hint("jax", loading=12.0, step_calls=3.0, compiling=12.0, per_shape=True))
 def load() -> Backend:
     """Jitted jax.lax.scan on the CPU, its backward by jax.vjp."""
     try:

@@ -18,7 +18,7 @@ def missing(passes: Iterable[Pass]) -> int:
     return missing_kernels(passes)
 
 
-HINT = Hint("numba", loading=4.5, step_calls=1.0, compiling=17.0, missing=missing)
+HINT = Hint("numba", loading=7.0, step_calls=1.0, compiling=27.0, missing=missing)
 
 
 @BACKENDS.register("numba")

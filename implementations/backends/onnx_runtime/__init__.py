@@ -11,7 +11,7 @@ from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("onnxruntime")
-@hinted(Hint("onnxruntime", loading=2.5, step_calls=3.0, inference_only=True))
+@hinted(Hint("onnxruntime", loading=4.0, step_calls=3.0, inference_only=True))
 def load() -> Backend:
     """ONNX Runtime's recurrent operators on the CPU: inference only."""
     try:

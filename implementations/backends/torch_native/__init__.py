@@ -11,7 +11,7 @@ from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("torch")
-@hinted(Hint("torch", loading=14.0, step_calls=20.0))
+@hinted(Hint("torch", loading=18.0, step_calls=20.0))
 def load_torch() -> Backend:
     """torch.nn.RNN, LSTM and GRU on the CPU (oneDNN, ATen)."""
     from implementations.backends.torch_native.backend import TorchBackend
@@ -20,7 +20,7 @@ def load_torch() -> Backend:
 
 
 @BACKENDS.register("cudnn")
-@hinted(Hint("torch", cuda=True, loading=18.0, step_calls=3.0))
+@hinted(Hint("torch", cuda=True, loading=16.0, step_calls=3.0))
 def load_cudnn() -> Backend:
     """torch.nn.RNN, LSTM and GRU on a CUDA device with cuDNN on."""
     from implementations.backends.torch_native.cudnn import CudnnBackend, why_unavailable

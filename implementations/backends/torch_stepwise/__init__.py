@@ -12,7 +12,7 @@ from implementations.registry import BACKENDS
 
 
 @BACKENDS.register("torch_eager")
-@hinted(Hint("torch", loading=14.0, step_calls=60.0))
+@hinted(Hint("torch", loading=18.0, step_calls=60.0))
 def load_eager() -> Backend:
     """The hand-written cell in a Python loop over torch operations, on the CPU."""
     from implementations.backends.torch_stepwise.backend import EagerBackend
@@ -21,7 +21,7 @@ def load_eager() -> Backend:
 
 
 @BACKENDS.register("torch_script")
-@hinted(Hint("torch", loading=14.0, step_calls=40.0, compiling=3.0))
+@hinted(Hint("torch", loading=18.0, step_calls=40.0, compiling=3.0))
 def load_script() -> Backend:
     """The hand-written cell and its loop as TorchScript (torch.jit.script), on the CPU."""
     from implementations.backends.torch_stepwise.script import ScriptBackend, why_unavailable
@@ -33,7 +33,7 @@ def load_script() -> Backend:
 
 
 @BACKENDS.register("torch_compile")
-@hinted(Hint("torch", loading=30.0, step_calls=60.0, compiling=150.0))
+@hinted(Hint("torch", loading=35.0, step_calls=60.0, compiling=300.0))
 def load_compile() -> Backend:
     """The hand-written cell compiled by torch.compile (TorchInductor), in a Python loop, on the CPU."""
     from implementations.backends.torch_stepwise.compile import CompileBackend, why_unavailable
