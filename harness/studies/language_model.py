@@ -17,9 +17,10 @@ from harness.clipping import Clipping
 from harness.initializations import initialize, why_unsupported
 from harness.inputs import embedding
 from harness.measure.estimate import why_not_started
+from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured
-from harness.studies.networks import InputKind, Seed
+from harness.studies.networks import InputKind, Seed, training_seconds
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -99,6 +100,9 @@ class LanguageModel(Study):
             calls=axes["steps"],
             max_seconds=context.max_seconds,
         )
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        return training_seconds(case, outlook) + outlook.calls(500_000)
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)

@@ -21,10 +21,11 @@ from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.gradients.summary import summarize_decay
 from harness.initializations import initialize
 from harness.measure.estimate import why_not_started
+from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
-from harness.studies.networks import NetworkStudy, Seed
+from harness.studies.networks import NetworkStudy, Seed, training_seconds
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -134,6 +135,9 @@ class Learning(NetworkStudy):
             calls=axes["steps"],
             max_seconds=context.max_seconds,
         )
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        return training_seconds(case, outlook)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

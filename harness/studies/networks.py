@@ -81,6 +81,13 @@ class NetworkStudy(Study):
         return why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"]))
 
 
+def training_seconds(case: Case, outlook: Outlook) -> float:
+    """About how long so many steps of training take: a pass each, and what is done in NumPy around it."""
+    sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
+    one = outlook.pass_seconds(str(case.axes["cell"]), sizes, training=True)
+    return steps * (one + outlook.calls(100.0 * sizes.seq_len))
+
+
 def initialized(case: Case) -> Parameters:
     """The case's parameters as they start."""
     axes: dict[str, Any] = dict(case.axes)

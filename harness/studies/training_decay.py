@@ -22,7 +22,7 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
-from harness.studies.networks import NetworkAxes, NetworkStudy, Seed, initialized
+from harness.studies.networks import NetworkAxes, NetworkStudy, Seed, initialized, training_seconds
 from harness.studies.study import STUDIES, BackendName, Context, Size, StudyAxes, one_of
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
@@ -83,10 +83,8 @@ class TrainingDecay(NetworkStudy):
         )
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
-        """Every step of training: a pass, the embedding and the optimiser; the reading of the text."""
-        sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
-        one = outlook.pass_seconds(str(case.axes["cell"]), sizes, training=True)
-        return steps * (one + outlook.calls(100.0 * sizes.seq_len)) + outlook.calls(500_000)
+        """The training, and the reading of the text."""
+        return training_seconds(case, outlook) + outlook.calls(500_000)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
