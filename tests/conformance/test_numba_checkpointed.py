@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from implementations.backends.numba_cpu import passes, work
+from implementations.backends.numba_cpu import passes, stages, work
 from implementations.backends.numba_cpu.adapter import CheckpointedNumbaBackend, NumbaBackend
 from implementations.backends.numba_cpu.kernels import KERNELS
 from implementations.backends.numba_cpu.passes import segment_of
@@ -40,15 +40,17 @@ def backend() -> CheckpointedNumbaBackend:
 def segmented(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Sizes of several segments, the last of them shorter, for each way to divide a pass."""
     monkeypatch.setattr(passes, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(passes, "WORTH_STAGES", 0)
     monkeypatch.setattr(passes, "BLOCK_ROWS", 6)
     monkeypatch.setattr(passes, "WINDOW", 16)
+    monkeypatch.setattr(stages, "WINDOW", 16)
     monkeypatch.setattr(work, "WINDOW", 16)
     if request.param == "samples":
         return {"seq_len": 40, "batch_size": 7}
     if request.param == "chunks":
         monkeypatch.setattr(passes, "CHUNK_ROWS", 2)
         return {"seq_len": 20, "batch_size": 9}
-    return {"seq_len": 70, "batch_size": 1}
+    return {"seq_len": 100, "batch_size": 1}
 
 
 @pytest.mark.parametrize("cell", RECALLING)

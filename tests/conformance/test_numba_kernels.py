@@ -6,18 +6,27 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
-from implementations.backends.numba_cpu import activations, passes, work
+from implementations.backends.numba_cpu import activations, passes, products, stages, work
 from implementations.backends.numba_cpu.adapter import NumbaBackend
 from implementations.backends.numba_cpu.compiling import routine
 from implementations.backends.numba_cpu.host import Host, panel_width
 from implementations.backends.numba_cpu.kernels import KERNELS
-from implementations.backends.numba_cpu.products import Rows, add_outer, multiply, one_row, pack, rows_of
+from implementations.backends.numba_cpu.products import (
+    Rows,
+    add_outer,
+    multiply,
+    multiply_step,
+    one_row,
+    pack,
+    rows_of,
+)
 from implementations.backends.numba_cpu.threads import POOL
 from implementations.backends.numba_cpu.views import flat
 from implementations.backends.numba_cpu.work import ForwardWork
@@ -104,6 +113,12 @@ def product_with(steps, rows, a, panels, bias, c, columns):
 
 
 @routine
+def product_of_step(t, a, panels, c):
+    x, y = rows_of(a, 0), rows_of(c, 0)
+    multiply_step(t, a.shape[1], x, flat(panels), a.shape[2], y, y, c.shape[2])
+
+
+@routine
 def outer_with(a, b, rows, keep, c):
     """The first `rows` rows of each of b's steps."""
     x = Rows(flat(a), 0, rows * a.shape[1], a.shape[1])
@@ -124,6 +139,21 @@ class TestProducts:
         product_with(steps, rows, a, pack(weights), bias, c, columns)
         np.testing.assert_allclose(c[:, :columns], a @ weights + bias, rtol=1e-4, atol=1e-5)
         assert np.all(c[:, columns:] == -7)
+
+    @pytest.mark.parametrize("rows", [1, 2])
+    @pytest.mark.parametrize("columns", [3, 64, 200])
+    @pytest.mark.parametrize("depth", [1, 7])
+    def test_multiply_step(self, dtype: str, depth: int, columns: int, rows: int) -> None:
+        """In whichever direction a step goes through the weights, each product is the same to the bit."""
+        rng = np.random.default_rng(0)
+        a = rng.standard_normal((1, rows, depth)).astype(dtype)
+        weights = rng.standard_normal((depth, columns)).astype(dtype)
+        start = rng.standard_normal((1, rows, columns)).astype(dtype)
+        found = [start.copy(), start.copy()]
+        for t, c in enumerate(found):
+            product_of_step(t, a, pack(weights), c)
+        np.testing.assert_allclose(found[0], start + a @ weights, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(found[0], found[1])
 
     @pytest.mark.parametrize("keep", [0, 1])
     @pytest.mark.parametrize("columns", [1, 33, 64])
@@ -169,6 +199,7 @@ def backend() -> NumbaBackend:
 def divided(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Sizes and a way to divide a pass, with every pass worth a thread."""
     monkeypatch.setattr(passes, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(passes, "WORTH_STAGES", 0)
     if request.param == "samples":
         return {"seq_len": 40, "batch_size": 7}
     if request.param == "chunks":
@@ -176,8 +207,9 @@ def divided(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(passes, "BLOCK_ROWS", 6)
         return {"seq_len": 20, "batch_size": 9}
     monkeypatch.setattr(passes, "WINDOW", 16)
+    monkeypatch.setattr(stages, "WINDOW", 16)
     monkeypatch.setattr(work, "WINDOW", 16)
-    return {"seq_len": 70, "batch_size": 1}
+    return {"seq_len": 100, "batch_size": 1}
 
 
 @pytest.mark.parametrize("dtype", PRECISION)
@@ -234,6 +266,35 @@ def test_what_a_part_raises_is_raised() -> None:
     done: list[int] = []
     POOL.run([lambda: done.append(0), lambda: done.append(1)])
     assert sorted(done) == [0, 1]
+
+
+@pytest.mark.parametrize("failing", [products.PROJECT, products.STEP, products.COLLECT, products.RECALL])
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_stage_that_fails_leaves_nobody_waiting(count: int, failing: int) -> None:
+    def run(worker: int, stages: int, samples: passes.Span, steps: passes.Span) -> None:
+        if stages == failing and steps[0] > 300:
+            raise MemoryError("in a stage")
+
+    windows = passes.windows_of(640, stages.WINDOW)
+    if failing in (products.PROJECT, products.STEP):
+        with pytest.raises(MemoryError, match="in a stage"):
+            stages.forward_by_stages(run, count, 640, 1)
+    if failing != products.PROJECT:
+        with pytest.raises(MemoryError, match="in a stage"):
+            stages.backward_by_stages(run, count, 1, windows[::-1], recalls=3)
+
+
+def test_parts_of_two_callers_may_wait_for_each_other() -> None:
+    """Neither caller's parts are kept from running by those of the other that wait."""
+
+    def meet(barrier: threading.Barrier) -> list[Callable[[], object]]:
+        return [lambda: barrier.wait(timeout=30)] * 3
+
+    other = threading.Thread(target=POOL.run, args=(meet(threading.Barrier(3)),))
+    other.start()
+    for _ in range(20):
+        POOL.run(meet(threading.Barrier(3)))
+    other.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -155,8 +155,11 @@ def forward(
             for t in range(begin, end):
                 now = from_step(products, t - begin)
                 h_before, hidden = from_step(states, t), from_column(now, 3 * size)
-                multiply_step(rows, h_before, weight_rz, size, now, now, 2 * size)
-                multiply_step(rows, h_before, weight_n, size, hidden_bias, hidden, size)
+                if t % 2 == 0:  # each step begins with the weights that the one before it ended with
+                    multiply_step(t, rows, h_before, weight_n, size, hidden_bias, hidden, size)
+                multiply_step(t, rows, h_before, weight_rz, size, now, now, 2 * size)
+                if t % 2 == 1:
+                    multiply_step(t, rows, h_before, weight_n, size, hidden_bias, hidden, size)
                 step_samples(t, first, rows, size, lengths, now, states, ends)
 
 
@@ -208,8 +211,8 @@ def backward(
                     t, first, rows, size, lengths, every_gate, before,
                     given, grad_output.size > 0, ends, carry, now,
                 )  # fmt: skip
-                multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
-                multiply_step(rows, from_column(now, 3 * size), weight_n, size, carry, carry, size)
+                multiply_step(t, rows, now, weight_rz, 2 * size, carry, carry, size)
+                multiply_step(t, rows, from_column(now, 3 * size), weight_n, size, carry, carry, size)
         if stages & COLLECT:
             steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
             multiply(steps, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)

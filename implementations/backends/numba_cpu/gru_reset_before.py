@@ -182,9 +182,9 @@ def forward(
             for t in range(begin, end):
                 now = from_step(products, t - begin)
                 n = from_column(now, 2 * size)
-                multiply_step(rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
+                multiply_step(t, rows, from_step(states, t), weight_rz, size, now, now, 2 * size)
                 reset_samples(t, rows, size, now, states, reset_h)
-                multiply_step(rows, reset_h, weight_n, size, n, n, size)
+                multiply_step(t, rows, reset_h, weight_n, size, n, n, size)
                 step_samples(t, first, rows, size, lengths, now, states, ends)
 
 
@@ -237,11 +237,13 @@ def backward(
                     t, first, rows, size, lengths, every_gate, before,
                     given, grad_output.size > 0, ends, carry, now,
                 )  # fmt: skip
-                multiply_step(rows, from_column(now, 2 * size), weight_n, size, nothing, grad_reset_h, size)
+                multiply_step(
+                    t, rows, from_column(now, 2 * size), weight_n, size, nothing, grad_reset_h, size
+                )
                 reset_samples_backward(
                     t, first, rows, size, lengths, every_gate, before, grad_reset_h, carry, now
                 )
-                multiply_step(rows, now, weight_rz, 2 * size, carry, carry, size)
+                multiply_step(t, rows, now, weight_rz, 2 * size, carry, carry, size)
         if stages & COLLECT:
             steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
             multiply(steps, rows, grads, weight_ih, 3 * size, nothing, from_step(grad_x, begin), width)

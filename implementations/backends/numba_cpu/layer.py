@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from implementations.backends.numba_cpu.kernels import KERNELS
-from implementations.backends.numba_cpu.passes import (
-    backward_by_stages,
-    by_samples,
-    forward_by_stages,
-    segment_of,
-    shares,
-    windows_of,
-)
+from implementations.backends.numba_cpu.passes import by_samples, segment_of, shares, windows_of
 from implementations.backends.numba_cpu.products import COLLECT, PROJECT, RECALL, STEP
+from implementations.backends.numba_cpu.stages import backward_by_stages, forward_by_stages
 from implementations.backends.numba_cpu.work import BackwardWork, ForwardWork, Packed
 from implementations.checks import ArgumentChecks, Tape, check_bind, check_tape, check_update
 from implementations.contract import Array, Forward, Gradients, Layer, Parameters, State
@@ -109,7 +103,7 @@ class NumbaLayer(Layer):
         )
         windows = windows_of(seq_len, work.window)[::-1]
         if staged:
-            backward_by_stages(work, count, batch_size, windows, recalls=kept.segment is not None)
+            backward_by_stages(work, count, batch_size, windows, recalls=work.recalls)
         else:
             by_samples(work, RECALL | STEP | COLLECT, count, batch_size, windows)
         if tape.lengths is not None:

@@ -166,7 +166,7 @@ def forward(
         if stages & STEP:
             for t in range(begin, end):
                 now = from_step(products, t - begin)
-                multiply_step(rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
+                multiply_step(t, rows, from_step(states, t), weight_hh, size, now, now, GATES * size)
                 step_samples(t, first, rows, size, lengths, now, cells, every, states, ends)
 
 
@@ -211,7 +211,7 @@ def backward(
                     t, first, rows, size, lengths, every_gate, cells,
                     given, grad_output.size > 0, ends, carry, now,
                 )  # fmt: skip
-                multiply_step(rows, now, weight_hh, GRADS * size, nothing, carry, size)
+                multiply_step(t, rows, now, weight_hh, GRADS * size, nothing, carry, size)
         if stages & COLLECT:
             steps, x_block, h_block = end - begin, from_step(x, begin), from_step(before, begin)
             multiply(steps, rows, grads, weight_ih, GRADS * size, nothing, from_step(grad_x, begin), width)

@@ -13,12 +13,16 @@ import numpy as np
 
 from implementations.backends.numba_cpu.compiling import routine
 from implementations.backends.numba_cpu.host import HOST, VECTORS, panel_width
+from implementations.backends.numba_cpu.row_tile import multiply_row
 from implementations.backends.numba_cpu.tiles import multiply_tile, outer_tile
 from implementations.backends.numba_cpu.views import flat, span, standing_alone
 from implementations.contract import Array
 
 TILE = HOST.tile_rows
 PANEL_BYTES = VECTORS * HOST.vector_bytes
+
+PANELS_AT_ONCE = 2
+"""Panels that one row is multiplied with together."""
 
 PROJECT, STEP, COLLECT, RECALL = 1, 2, 4, 8
 """Stages of a pass: W_ih x of many steps; the time loop; what W_ih, its inputs and all gradients sum up; what
@@ -137,10 +141,32 @@ def _panel(
 
 
 @routine
-def multiply_step(rows, a, panels, depth, source, c, columns):
-    """c = source + a · weights for the rows of one step; arguments as in `multiply`."""
+def _row(a, a_start, panels, panel_start, depth, source, s_start, c, c_start):
+    """The columns of PANELS_AT_ONCE panels for one row."""
+    standing_alone()
+    multiply_row(PANELS_AT_ONCE, a, a_start, panels, panel_start, depth, source, s_start, c, c_start)
+
+
+@routine
+def multiply_step(t, rows, a, panels, depth, source, c, columns):
+    """c = source + a · weights for the rows of step t; arguments as in `multiply`.
+
+    What bounds the product of a single row is reading the weights.  Every other step goes through them in
+    the other direction, so that it begins with those that are still in the nearest cache.
+    """
     width = PANEL_BYTES // panels.itemsize
-    for first in range(0, columns, width):
+    begin = 0
+    if rows == 1:
+        group = PANELS_AT_ONCE * width
+        count = columns // group
+        for number in range(count):
+            first = (number if t % 2 else count - 1 - number) * group
+            _row(
+                a.array, a.start, panels, first * depth, depth,
+                source.array, source.start + first, c.array, c.start + first,
+            )  # fmt: skip
+        begin = count * group
+    for first in range(begin, columns, width):
         _panel(
             rows, a.array, a.start, a.row, panels, first * depth, depth,
             source.array, source.start + first, source.row, c.array, c.start + first, c.row, columns - first,

@@ -150,7 +150,7 @@ def forward(
                 if variant >= BEFORE_PRODUCT:
                     activate_samples(variant, t, first, rows, size, lengths, states, squashed)
                     before = from_step(squashed, t)
-                multiply_step(rows, before, weight_hh, size, now, now, size)
+                multiply_step(t, rows, before, weight_hh, size, now, now, size)
                 step_samples(variant, t, first, rows, size, lengths, states, ends)
 
 
@@ -190,7 +190,7 @@ def backward(
                     variant, t, first, rows, size, lengths, states,
                     given, grad_output.size > 0, ends, carry, now,
                 )  # fmt: skip
-                multiply_step(rows, now, weight_hh, GRADS * size, nothing, carry, size)
+                multiply_step(t, rows, now, weight_hh, GRADS * size, nothing, carry, size)
                 if variant >= BEFORE_PRODUCT:
                     activate_samples_backward(variant, t, rows, size, before, carry)
         if stages & COLLECT:

@@ -17,7 +17,7 @@ from implementations.contract import Array
 
 
 class _Job:
-    """One part, to be run somewhere; `wait` returns when it is done, or raises what it raised."""
+    """One part, to be run somewhere; `wait` returns when it is done, with what it raised, if it did."""
 
     def __init__(self, part: Callable[[], None]) -> None:
         self._part = part
@@ -33,10 +33,9 @@ class _Job:
         finally:
             self._done.release()
 
-    def wait(self) -> None:
+    def wait(self) -> BaseException | None:
         self._done.acquire()
-        if self._error is not None:
-            raise self._error
+        return self._error
 
 
 class Pool:
@@ -50,27 +49,33 @@ class Pool:
     def _start_afresh(self) -> None:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._size = 0
-        self._growing = threading.Lock()
+        self._taken = 0
+        self._counting = threading.Lock()
 
-    def _grow(self, size: int) -> None:
-        with self._growing:
-            while self._size < size:
+    def _take(self, count: int) -> None:
+        """So many threads for one caller, beside those of others: its parts may wait for each other."""
+        with self._counting:
+            self._taken += count
+            while self._size < self._taken:
                 self._size += 1
                 name = f"numba-kernels-{self._size}"
                 threading.Thread(target=_serve, args=(self._jobs,), name=name, daemon=True).start()
 
     def run(self, parts: Sequence[Callable[[], None]]) -> None:
         """Run all parts at once, the first in the calling thread; return when the last is done."""
-        if self._size < len(parts) - 1:
-            self._grow(len(parts) - 1)
         jobs = [_Job(part) for part in parts[1:]]
-        for job in jobs:
-            self._jobs.put(job)
+        self._take(len(jobs))
         try:
+            for job in jobs:
+                self._jobs.put(job)
             parts[0]()
         finally:
-            for job in jobs:
-                job.wait()
+            errors = [job.wait() for job in jobs]
+            with self._counting:
+                self._taken -= len(jobs)
+        for error in errors:
+            if error is not None:
+                raise error
 
 
 def _serve(jobs: SimpleQueue[_Job]) -> None:

@@ -2,8 +2,7 @@
 
 A matrix product lives or dies by keeping its accumulators in registers for the whole of its inner loop.
 A compiler's auto-vectoriser cannot be relied on for that, so the tiles are written out here as vector
-instructions: R rows × 2 vectors of accumulators, the vectors as wide as this machine's registers (LLVM
-splits what is wider, so a tile is right anywhere and fast where it fits).
+instructions: R rows × 2 vectors of accumulators.
 
 Arrays are contiguous; offsets and strides are counted in elements.  The caller answers for bounds.
 """
@@ -18,11 +17,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from implementations.backends.numba_cpu.host import HOST, VECTORS
+from implementations.backends.numba_cpu.host import VECTORS
+from implementations.backends.numba_cpu.vectors import Vectors
 from implementations.backends.numba_cpu.views import data_at
 
 
-class _Tile:
+class _Tile(Vectors):
     """Builds the IR of one tile: `rows` × VECTORS accumulators, of which `columns` columns count.
 
     Where all columns count, loads and stores are plain; at the edge they are masked.
@@ -31,43 +31,18 @@ class _Tile:
     def __init__(
         self, context: Any, builder: Any, element: Any, rows: int, columns: Any, copies: int = 1
     ) -> None:
-        self.builder = builder
+        super().__init__(context, builder, element)
         self.rows = rows
-        self.element = context.get_value_type(element)
-        self.lanes = HOST.vector_bytes * 8 // element.bitwidth
-        self.bytes = element.bitwidth // 8
-        self.vector = ir.VectorType(self.element, self.lanes)
         self.masks_type = ir.VectorType(ir.IntType(1), self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
         self.whole = builder.icmp_signed(">=", columns, columns.type(VECTORS * self.lanes))
         self.masks = [self._mask(columns, v * self.lanes) for v in range(VECTORS)]
-        self.sums = [
-            [cgutils.alloca_once(builder, self.vector) for _ in range(rows * VECTORS)] for _ in range(copies)
-        ]
-
-    def _spread(self, scalar: Any) -> Any:
-        vector = ir.VectorType(scalar.type, self.lanes)
-        undefined = ir.Constant(vector, ir.Undefined)
-        single = self.builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(single, undefined, lanes)
+        self.sums = [self.zeroed(rows * VECTORS) for _ in range(copies)]
 
     def _mask(self, columns: Any, first: int) -> Any:
         numbers = ir.Constant(
             ir.VectorType(columns.type, self.lanes), [first + lane for lane in range(self.lanes)]
         )
-        return self.builder.icmp_signed("<", numbers, self._spread(columns))
-
-    def _intrinsic(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        signature = ir.FunctionType(result, [a.type for a in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, signature, name)
-        return self.builder.call(function, arguments)
-
-    def _vector_name(self) -> str:
-        return f"v{self.lanes}f{self.bytes * 8}"
-
-    def at(self, pointer: Any, offset: Any) -> Any:
-        return self.builder.gep(pointer, [offset])
+        return self.builder.icmp_signed("<", numbers, self.spread(columns))
 
     def rows_at(self, pointer: Any, stride: Any) -> list[Any]:
         pointers = [pointer]
@@ -75,33 +50,20 @@ class _Tile:
             pointers.append(self.at(pointers[-1], stride))
         return pointers
 
-    def _place(self, pointer: Any, vector: int) -> Any:
-        where = self.at(pointer, ir.IntType(64)(vector * self.lanes))
-        return self.builder.bitcast(where, self.vector.as_pointer())
-
-    def load(self, pointer: Any, vector: int) -> Any:
-        return self.builder.load(self._place(pointer, vector), align=self.bytes)
-
     def load_masked(self, pointer: Any, vector: int) -> Any:
-        return self._intrinsic(
-            f"llvm.masked.load.{self._vector_name()}.p0",
+        return self.call(
+            f"llvm.masked.load.{self.name}.p0",
             self.vector,
-            [self._place(pointer, vector), ir.IntType(32)(self.bytes), self.masks[vector], self.zero],
+            [self.place(pointer, vector), ir.IntType(32)(self.bytes), self.masks[vector], self.zero],
         )
 
-    def store(self, value: Any, pointer: Any, vector: int) -> None:
-        self.builder.store(value, self._place(pointer, vector), align=self.bytes)
-
     def store_masked(self, value: Any, pointer: Any, vector: int) -> None:
-        place = self._place(pointer, vector)
-        self._intrinsic(
-            f"llvm.masked.store.{self._vector_name()}.p0",
+        place = self.place(pointer, vector)
+        self.call(
+            f"llvm.masked.store.{self.name}.p0",
             ir.VoidType(),
             [value, place, ir.IntType(32)(self.bytes), self.masks[vector]],
         )
-
-    def broadcast(self, pointer: Any) -> Any:
-        return self._spread(self.builder.load(pointer, align=self.bytes))
 
     def either(self, emit: Callable[[Any, Any], None]) -> None:
         """Emit code twice: with plain loads and stores, and with masked ones."""
@@ -110,11 +72,6 @@ class _Tile:
                 emit(self.load, self.store)
             with otherwise:
                 emit(self.load_masked, self.store_masked)
-
-    def clear(self) -> None:
-        for sums in self.sums:
-            for total in sums:
-                self.builder.store(self.zero, total)
 
     def begin_with(self, pointers: list[Any]) -> None:
         """The first copy's accumulators from memory."""
@@ -126,13 +83,11 @@ class _Tile:
 
         self.either(emit)
 
-    def accumulate(self, copy: int, scalars: list[Any], vectors: list[Any]) -> None:
+    def add(self, copy: int, scalars: list[Any], vectors: list[Any]) -> None:
         """sums += scalar of each row × vectors."""
         for index, total in enumerate(self.sums[copy]):
             row, vector = divmod(index, VECTORS)
-            terms = [scalars[row], vectors[vector], self.builder.load(total)]
-            result = self._intrinsic(f"llvm.fmuladd.{self._vector_name()}", self.vector, terms)
-            self.builder.store(result, total)
+            self.accumulate(total, scalars[row], vectors[vector])
 
     def finish(self, pointers: list[Any]) -> None:
         """The copies' sum to memory."""
@@ -190,9 +145,8 @@ def multiply_tile(
         def one(copy, k):
             line = tile.at(panel, builder.mul(k, width))
             vectors = [tile.load(line, v) for v in range(VECTORS)]
-            tile.accumulate(copy, [tile.broadcast(tile.at(row, k)) for row in a_rows], vectors)
+            tile.add(copy, [tile.broadcast(tile.at(row, k)) for row in a_rows], vectors)
 
-        tile.clear()
         tile.begin_with(source_rows)
         paired = builder.and_(depth, depth.type(-copies))
         steps = (depth.type(0), paired, depth.type(copies), depth.type)
@@ -249,9 +203,8 @@ def outer_tile(
                     line = tile.at(b_block, builder.mul(k.index, b_row))
                     column = tile.rows_at(tile.at(a_block, builder.mul(k.index, a_row)), ir.IntType(64)(1))
                     scalars = [tile.broadcast(cell) for cell in column]
-                    tile.accumulate(0, scalars, [load(line, v) for v in range(VECTORS)])
+                    tile.add(0, scalars, [load(line, v) for v in range(VECTORS)])
 
-        tile.clear()
         with builder.if_then(builder.icmp_signed("!=", keep, keep.type(0))):
             tile.begin_with(c_rows)
         tile.either(emit)

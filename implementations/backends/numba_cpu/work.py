@@ -15,6 +15,7 @@ from implementations.backends.numba_cpu.kernels import Kernels
 from implementations.backends.numba_cpu.passes import WINDOW, Span, block_of
 from implementations.backends.numba_cpu.products import COLLECT, RECALL, STEP
 from implementations.backends.numba_cpu.recall import STAGED_ROOMS, Recalled
+from implementations.backends.numba_cpu.stages import ROOMS
 from implementations.backends.numba_cpu.threads import scratch
 from implementations.contract import Array
 
@@ -41,18 +42,18 @@ class Packed:
 
 
 class _Ring:
-    """Room for the columns of two windows, where a thread prepares one while another uses the other."""
+    """Room for the columns of a few windows, where threads prepare some while others use others."""
 
     def __init__(self, window: int, wanted: bool, batch_size: int, columns: int, dtype: np.dtype) -> None:
         self._window = window
         steps = window if wanted else 0
-        size = 2 * steps * batch_size * columns
-        self._rooms = scratch("ring", size, dtype)[:size].reshape(2, steps, batch_size, columns)
+        size = ROOMS * steps * batch_size * columns
+        self._rooms = scratch("ring", size, dtype)[:size].reshape(ROOMS, steps, batch_size, columns)
 
     def at(self, step: int) -> tuple[Array, int]:
         """The room for this step, and the step that its first line is for."""
         window = step // self._window
-        return self._rooms[window % 2], window * self._window
+        return self._rooms[window % ROOMS], window * self._window
 
 
 class ForwardWork:
@@ -134,9 +135,11 @@ class BackwardWork:
         self._inputs, self._previous = inputs, previous
         self.window = kept.segment or (WINDOW if staged else seq_len)
         self._recalled: Recalled | None = None
+        self.recalls = 0
+        """Recalled windows that there is room for; 0 where all was kept."""
         if kept.segment is not None:
-            rooms = STAGED_ROOMS if staged else 1
-            self._recalled = Recalled(kernels, packed, kept, inputs, rooms=rooms)
+            self.recalls = STAGED_ROOMS if staged else 1
+            self._recalled = Recalled(kernels, packed, kept, inputs, rooms=self.recalls)
         self._given = np.empty((0, 0, 0), dtype) if grad_output is None else grad_output
         self._final = np.zeros((kernels.states, batch_size, size), dtype)
         if grad_final is not None:
