@@ -8,7 +8,7 @@ order.  Cells, dtypes and backends are named by strings.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -406,6 +406,19 @@ class Backend(ABC):
         """On a device with memory of its own: a context that fills in `allocated_bytes` and
         `reserved_bytes`, peaks above the baseline, and, where the driver says it, `process_bytes`: all that
         the process has there.  None where the process's own memory is what counts."""
+        return None
+
+    def step_product(self, weight: Array, rows: int, steps: int, dtype: str) -> Callable[[], object] | None:
+        """The matrix product in this backend's own time loop, apart from a layer, to be timed.
+
+        Args:
+            weight: (G·H, H), NumPy.
+            rows: B, the samples of a step.
+
+        Returns:
+            what does `steps` products (B, H) · (H, G·H) in turn, with the threads that a layer would use;
+            None where the product is a library's, which can be timed by itself.
+        """
         return None
 
     def compilation(self) -> Compilation | None:

@@ -79,6 +79,21 @@ def time_products(
     return timed
 
 
+def time_own_products(
+    backend: Backend, dtype: str, shape: Shape, *, steps: int, budget_seconds: float
+) -> list[Timed]:
+    """The same by the product in the backend's own time loop, with the threads that the backend has.
+
+    Raises:
+        NoKernel: the backend has no product of its own.
+    """
+    weight = np.random.default_rng(0).standard_normal((shape.columns, shape.inner))
+    products = backend.step_product(weight, shape.rows, steps, dtype)
+    if products is None:
+        raise NoKernel(f"{backend.name} multiplies by a library's product, not by one of its own")
+    return [Timed("own", time_calls(products, backend.synchronize, budget_seconds))]
+
+
 def time_copies(backend: Backend, *, num_threads: int, budget_seconds: float) -> tuple[list[Timed], int, int]:
     """Copies of an array that no cache holds: the samples, the bytes moved by one (read and written), and
     the bytes of the last-level cache.
@@ -101,9 +116,9 @@ def time_copies(backend: Backend, *, num_threads: int, budget_seconds: float) ->
     return timed, 2 * 4 * count, cache
 
 
-def recurrent_steps(shape: Shape) -> int:
+def recurrent_steps(shape: Shape, maximum: int = MAXIMUM_STEPS) -> int:
     """How many products make one timed call."""
-    return int(min(MAXIMUM_STEPS, max(1.0, FLOP_OF_A_CALL / shape.flop)))
+    return int(min(maximum, max(1.0, FLOP_OF_A_CALL / shape.flop)))
 
 
 def cpu_cache_bytes() -> int:

@@ -22,6 +22,7 @@ from harness.measure.kernels import (
     Timed,
     recurrent_steps,
     time_copies,
+    time_own_products,
     time_products,
 )
 from harness.measure.outlook import Outlook
@@ -32,15 +33,21 @@ from harness.studies.study import STUDIES, BackendName, Context, DtypeName, Stud
 
 TIMED = "throughput"
 """The study whose cases are held against the limits."""
+OWN = "own_recurrent_product"
+"""The kernel of a backend's own product."""
+OWN_STEPS = 256
+"""As many steps as a time loop has: what a call and a thread's waking cost belongs to the whole of it."""
 SHARE_OF_BUDGET = 0.2
 """Of a case's time: the fastest sample counts, which needs fewer of them than a median."""
 
 
 class LimitsAxes(StudyAxes):
     """Whose libraries multiply and copy, and the formats of the large product; the shapes follow from the
-    timed cases of the plan."""
+    timed cases of the plan.  `own`: which of the timed backends have a recurrent product of their own, to be
+    held against the large one."""
 
     backend: list[BackendName] = ["numpy", "torch", "cudnn"]
+    own: list[BackendName] = ["numba"]
     dtype: list[DtypeName] = ["float32"]
 
 
@@ -67,6 +74,9 @@ class MachineLimits(Study):
         kernels = dict.fromkeys(itertools.chain.from_iterable(map(_kernels, timed)))
         for backend, (kernel, dtype, shape) in itertools.product(axes.backend, kernels):
             yield _point(backend, kernel, dtype, shape)
+        of_their_own = (case for case in timed if case.axes["backend"] in axes.own)
+        for point in dict.fromkeys(map(_own, of_their_own)):
+            yield _point(*point)
 
     def why_not(self, case: Case, context: Context) -> str | None:
         if case.axes["kernel"] == "copy":
@@ -100,6 +110,10 @@ def _time(case: Case, context: Context) -> tuple[list[Timed], dict[str, Scalar]]
         timed, moved, cache = time_copies(backend, num_threads=threads, budget_seconds=budget)
         return timed, {"bytes": moved, "cache_bytes": cache}
     shape = _shape(case)
+    if case.axes["kernel"] == OWN:
+        steps = recurrent_steps(shape, OWN_STEPS)
+        own = time_own_products(backend, str(case.axes["dtype"]), shape, steps=steps, budget_seconds=budget)
+        return own, {"flop": steps * shape.flop}
     steps = recurrent_steps(shape) if case.axes["kernel"] == "recurrent_product" else 1
     timed = time_products(
         backend,
@@ -118,6 +132,12 @@ def _kernels(case: Case) -> Iterator[tuple[str, str, Shape]]:
     yield "large_product", dtype, Shape(LARGE, LARGE, LARGE)
     yield "recurrent_product", dtype, recurrent_shape(cell, sizes)
     yield "input_product", dtype, input_shape(cell, sizes).capped()
+
+
+def _own(case: Case) -> tuple[str, str, str, Shape]:
+    """The recurrent product of one timed case, by its backend's own kernel."""
+    shape = recurrent_shape(str(case.axes["cell"]), Sizes.of(case))
+    return str(case.axes["backend"]), OWN, str(case.axes["dtype"]), shape
 
 
 def _point(backend: str, kernel: str, dtype: str | None, shape: Shape | None = None) -> dict[str, Scalar]:

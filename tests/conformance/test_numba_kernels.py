@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from implementations.backends.numba_cpu import activations, passes, products, stages, work
+from implementations.backends.numba_cpu import activations, passes, products, stages, step_product, work
 from implementations.backends.numba_cpu.adapter import NumbaBackend
 from implementations.backends.numba_cpu.compiling import routine
 from implementations.backends.numba_cpu.host import Host, panel_width
@@ -250,6 +250,23 @@ def test_a_pass_uses_the_threads_it_was_given(monkeypatch: pytest.MonkeyPatch) -
     scene = draw("rnn_tanh", "float32", batch_size=3)
     forward(bind(backend, scene, "float32"), scene, training=False)
     assert len(seen) == 3
+
+
+def test_the_product_of_a_step_by_itself_is_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows are somebody's, and the states go through the weights given."""
+    weight = np.random.default_rng(1).standard_normal((2 * 19, 19)).astype("float32")
+    seen: list[tuple[Array, Array, tuple[int, int]]] = []
+    compiled = step_product.take_steps
+
+    def watched(states: Array, panels: Array, zeros: Array, products: Array, *span: int) -> None:
+        compiled(states, panels, zeros, products, *span)
+        seen.append((states, products, (span[0], span[1])))
+
+    monkeypatch.setattr(step_product, "take_steps", watched)
+    step_product.step_product(weight, 5, 3000, "float32", 2)()
+    (states, products, _), spans = seen[0], sorted(entry[2] for entry in seen)
+    assert spans == [(0, 2), (2, 5)]
+    np.testing.assert_allclose(products[0], states[-1] @ weight.T, rtol=1e-4, atol=1e-4)
 
 
 def test_threads_below_one_are_refused(backend: NumbaBackend) -> None:

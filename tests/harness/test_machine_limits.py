@@ -158,6 +158,27 @@ def test_a_case_keeps_its_samples_and_its_work():
     assert found.facts["device"] == "cpu"
 
 
+def test_only_a_product_of_ones_own_is_timed_as_such():
+    own = {"kernel": "own_recurrent_product", "dtype": "float32", "rows": 4, "inner": 3, "columns": 12}
+    found = outcome("numba", own)
+    assert isinstance(found, Measured)
+    assert set(found.columns["method"]) == {"own"}
+    assert found.facts["flop"] == 256 * 2 * 4 * 3 * 12
+    assert "not by one of its own" in outcome("numpy", own).reason
+
+
+def test_only_timed_backends_have_their_own_product_measured():
+    study = STUDIES["limits"]
+    axes = {"backend": "numba", "cell": "lstm", "pass": "inference", "dtype": "float32"}
+    sizes = {"seq_len": 8, "batch_size": 2, "input_size": None, "hidden_size": 3}
+    timed = [Case("throughput", {**axes, **sizes, "backend": name}) for name in ("numba", "numpy", "numba")]
+    found = study.points_beside(study.Axes.model_validate({"backend": ["numpy"]}), timed)
+    own = [point for point in found if point["kernel"] == "own_recurrent_product"]
+    assert [tuple(point.values()) for point in own] == [
+        ("numba", "own_recurrent_product", "float32", 2, 3, 12)
+    ]
+
+
 def test_what_cannot_multiply_or_does_not_fit_says_why():
     small = next(point for point in points() if point["kernel"] == "input_product")
     assert "no matrix product" in outcome("naive", small | {"dtype": "float64"}).reason

@@ -114,6 +114,25 @@ def test_the_sentences_are_the_tables(tmp_path: Path) -> None:
     assert found.table.rows == (("23.3", "compute", "28.0 (120 %)", "2.33 (10 %)"),)
 
 
+def test_a_recurrent_product_of_ones_own_is_held_against_the_large_one(tmp_path: Path) -> None:
+    """It is no limit: though it is faster than the library at this shape, the shares stay."""
+    own = rate("recurrent_product", 80e9, "numba")
+    own = Case("limits", dict(own[0].axes) | {"kernel": "own_recurrent_product"}), own[1]
+    run = run_of(tmp_path, call("numba", 0.6), call("torch", 3.0), own)
+    summary = limits(run)
+    assert summary is not None
+    frame = summary.frame.set_index("backend")
+    assert frame["share"].to_dict() == pytest.approx({"numba": 0.5, "torch": 0.1})
+    assert frame["own_product_share_of_large"]["numba"] == pytest.approx(0.8)
+    assert np.isnan(frame["own_product_share_of_large"]["torch"])
+    assert set(summary.rates["kernel"]) == set(RATES)
+    found = answer(run)
+    assert found.table is not None
+    assert found.table.columns[-3:] == ("numba's recurrent product", "numba", "torch")
+    assert found.table.rows[0][-3] == "80.0 (80 %)"
+    assert any("numba, by itself, reaches 80 % (2 × 8 by 8 × 32)" in s for s in found.details)
+
+
 def test_rates_without_a_timed_case_are_still_told(tmp_path: Path) -> None:
     found = answer(run_of(tmp_path))
     assert found.sentence.startswith("On the cpu this machine reaches 100 GFLOP/s")

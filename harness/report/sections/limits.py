@@ -14,6 +14,7 @@ from harness.report.words import (
     NOT_AVAILABLE,
     counted,
     listed,
+    missing,
     percent,
     phrase,
     plain,
@@ -44,7 +45,7 @@ def answer(run: Run) -> Answer | None:
     sentences = [*_shares(summary), *_machine(summary)]
     return Answer(
         sentence=sentences[0],
-        details=(*sentences[1:], *_bounds(summary), *_beyond(summary)),
+        details=(*sentences[1:], *_own_products(summary), *_bounds(summary), *_beyond(summary)),
         table=_table(run, summary) if not summary.frame.empty else None,
         summary=summary.frame if not summary.frame.empty else summary.rates,
     )
@@ -87,6 +88,23 @@ def _machine(summary: Limits) -> list[str]:
     return sentences or [f"{counted(len(summary.rates), 'rate')} of this machine were measured."]
 
 
+def _own_products(summary: Limits) -> list[str]:
+    """How near a backend's own recurrent product comes to the large product of a library."""
+    sentences = []
+    for backend, part in summary.own.groupby("backend", sort=True):
+        low, high = least(part, "share_of_large"), most(part, "share_of_large")
+        words = [
+            f"{percent(row['share_of_large'])} ({row['rows']:.0f} × {row['inner']:.0f} by "
+            f"{row['inner']:.0f} × {row['columns']:.0f})"
+            for row in ([low] if len(part) == 1 else [low, high])
+        ]
+        reached = words[0] if len(part) == 1 else f"from {words[0]} to {words[1]}"
+        sentences.append(
+            f"The recurrent product of {backend}, by itself, reaches {reached} of the large product's rate."
+        )
+    return sentences
+
+
 def _bounds(summary: Limits) -> list[str]:
     if summary.frame.empty:
         return []
@@ -113,14 +131,18 @@ def _table(run: Run, summary: Limits) -> Table:
     frame = summary.frame
     varying, constant = split_constant(frame, summary.axes)
     present = [name for name in run.backends if (frame["backend"] == name).any()]
+    own = [name for name in present if (summary.own["backend"] == name).any()]
+    heads = [f"{name}'s recurrent product" for name in own]
     rows = []
     for chosen, part in groups(frame, summary.axes):
         cells = {row["backend"]: _cell(row) for _, row in part.iterrows()}
+        products = {row["backend"]: _product_cell(row) for _, row in part.iterrows()}
         rows.append(
             (
                 *(plain(chosen[axis]) for axis in varying),
                 significant(part["limit_flop_per_second"].max() / 1e9),
                 listed(sorted(part["bound"].unique())),
+                *(products.get(name, NOT_AVAILABLE) for name in own),
                 *(cells.get(name, NOT_AVAILABLE) for name in present),
             )
         )
@@ -128,11 +150,19 @@ def _table(run: Run, summary: Limits) -> Table:
         "GFLOP/s reached, and the share of the limit",
         setting(constant),
         "bound: what the limit is made of",
+        *(["recurrent product: by itself, and its share of the large product's rate"] if own else []),
     )
     numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
-    columns = (*map(symbol, varying), "limit", "bound", *present)
-    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, "limit", *present}))
+    columns = (*map(symbol, varying), "limit", "bound", *heads, *present)
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, "limit", *heads, *present}))
 
 
 def _cell(row: pd.Series) -> str:
     return f"{significant(row['flop_per_second'] / 1e9)} ({percent(row['share'])})"
+
+
+def _product_cell(row: pd.Series) -> str:
+    rate = row["own_product_flop_per_second"]
+    if missing(rate):
+        return NOT_AVAILABLE
+    return f"{significant(rate / 1e9)} ({percent(row['own_product_share_of_large'])})"

@@ -27,6 +27,8 @@ from harness.report.summaries.throughput import throughput
 from harness.report.words import missing
 
 STUDY = "limits"
+OWN = "own_recurrent_product"
+"""A backend's own product: no limit, but held against the large one."""
 KERNEL = ["device", "kernel", "dtype", "rows", "inner", "columns"]
 DEMANDS = ("device", "input_rows", "gate_rows", "input_product_flop", "recurrent_product_flop", "bytes")
 
@@ -38,36 +40,42 @@ class Limits:
         whose library reached it and the method; cache_bytes where it is a copy.
     frame: one row per timed setting and backend that has a limit: flop_per_second,
         limit_flop_per_second, share (of the limit), share_of_large (of the large product's rate), bound
-        ("compute" or "bandwidth"), compute_seconds, bandwidth_seconds, seconds.
+        ("compute" or "bandwidth"), compute_seconds, bandwidth_seconds, seconds, and own_product_… of its own
+        recurrent product.
     axes: what makes a setting: every axis of the throughput but the backend.
+    own: one row per backend and shape of a recurrent product of its own: rate, and share_of_large.
     """
 
     rates: pd.DataFrame
     frame: pd.DataFrame
     axes: list[str]
+    own: pd.DataFrame
 
 
 @lru_cache(maxsize=1)
 def limits(run: Run) -> Limits | None:
     """The summary, or None where no rate was measured."""
-    rates = _rates(run.measured(STUDY))
-    if rates.empty:
+    kernels = run.measured(STUDY)
+    every = _rates(kernels, [*KERNEL, "backend"])
+    if every.empty:
         return None
+    own = _own(every)
+    rates = _rates(kernels[kernels["kernel"] != OWN], KERNEL)
     timed, measured = throughput(run), run.measured("throughput")
     if timed is None or not has(measured, *DEMANDS):
-        return Limits(rates, pd.DataFrame(), [])
+        return Limits(rates, pd.DataFrame(), [], own)
     axes, table = [*timed.axes, "backend"], _Rates(rates)
     demands = {_key(row, axes): only(row, DEMANDS) for row in records(measured.drop_duplicates(axes))}
     rows = []
     for row in records(timed.frame):
         case = {**only(row, [*axes, "seconds", "flop_per_second"]), **demands[_key(row, axes)]}
-        rows.append({**case, **_share(case, table)})
+        rows.append({**case, **_share(case, table), **_own_share(case, own)})
     frame = pd.DataFrame(rows).dropna(subset=["share"]).reset_index(drop=True)
-    return Limits(rates, frame, timed.axes)
+    return Limits(rates, frame, timed.axes, own)
 
 
-def _rates(measured: pd.DataFrame) -> pd.DataFrame:
-    """The fastest sample of each kernel and shape on each device."""
+def _rates(measured: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The fastest sample of each kernel and shape on each device, and of what else is named."""
     if not has(measured, "kernel", "phase", "seconds", "device"):
         return pd.DataFrame()
     samples = measured[(measured["phase"] == "sample") & (measured["seconds"] > 0)]
@@ -76,11 +84,36 @@ def _rates(measured: pd.DataFrame) -> pd.DataFrame:
         work = work.fillna(samples[unit]) if unit in samples else work
     samples = samples.assign(rate=work / samples["seconds"]).dropna(subset=["rate"])
     rows = []
-    for kernel, part in groups(samples, [name for name in KERNEL if name in samples]):
+    for kernel, part in groups(samples, [name for name in names if name in samples]):
         best = most(part, "rate")
         kept = ("rate", "backend", "method", "cache_bytes")
         rows.append(dict.fromkeys(KERNEL) | kernel | {name: best.get(name) for name in kept})
     return pd.DataFrame(rows)
+
+
+def _own(every: pd.DataFrame) -> pd.DataFrame:
+    """Backends' own recurrent products beside the large product of the same run, device and format."""
+    table = _Rates(every[every["kernel"] != OWN])
+    rows = []
+    for row in records(every[every["kernel"] == OWN]):
+        large = table.large(row)
+        if not np.isnan(large):
+            rows.append({**row, "share_of_large": row["rate"] / large})
+    return pd.DataFrame(rows, columns=[*KERNEL, "rate", "backend", "method", "share_of_large"])
+
+
+def _own_share(case: Mapping[str, Any], own: pd.DataFrame) -> dict[str, Any]:
+    """The rate of the case's recurrent product by its backend's own kernel, where it has one."""
+    shape = case["backend"], case["device"], case.get("dtype"), case["batch_size"], case["hidden_size"]
+    names = ["backend", "device", "dtype", "rows", "inner", "columns"]
+    found = own[(own[names] == [*shape, case["gate_rows"]]).all(axis=1)]
+    if found.empty:
+        return {"own_product_flop_per_second": np.nan, "own_product_share_of_large": np.nan}
+    row = found.iloc[0]
+    return {
+        "own_product_flop_per_second": float(row["rate"]),
+        "own_product_share_of_large": float(row["share_of_large"]),
+    }
 
 
 class _Rates:

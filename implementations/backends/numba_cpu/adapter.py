@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import llvmlite.binding
@@ -12,6 +13,7 @@ from implementations.backends.numba_cpu import compiling
 from implementations.backends.numba_cpu.host import HOST
 from implementations.backends.numba_cpu.kernels import KERNELS
 from implementations.backends.numba_cpu.layer import NumbaLayer
+from implementations.backends.numba_cpu.step_product import step_product
 from implementations.backends.numba_cpu.tally import tally
 from implementations.backends.numba_cpu.threads import usable_cores
 from implementations.checks import check_dtype, check_num_threads
@@ -73,6 +75,9 @@ class NumbaBackend(Backend):
 
     def compilation(self) -> Compilation:
         return tally().so_far()
+
+    def step_product(self, weight: Array, rows: int, steps: int, dtype: str) -> Callable[[], object]:
+        return step_product(weight, rows, steps, dtype, self._num_threads)
 
     def describe(self) -> dict[str, str]:
         return {
