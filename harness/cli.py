@@ -17,6 +17,7 @@ import typer
 
 from harness.commands.compare import compare
 from harness.commands.doctor import doctor
+from harness.commands.exchange import export, import_
 from harness.errors import UserError
 
 app = typer.Typer(
@@ -149,6 +150,8 @@ def selftest(
 
 app.command("doctor")(doctor)
 app.command("compare")(compare)
+app.command("export")(export)
+app.command("import")(import_)
 
 
 @app.command("list")

@@ -8,15 +8,17 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.case import Case
 from harness.errors import UserError
 from harness.ledger import Ledger
+from harness.outcome import Outcome
 from harness.plan import Plan
 
 LEDGER = "ledger.sqlite"
@@ -70,6 +72,50 @@ def create_run(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def create_imported(
+    results: Path, name: str, facts: dict[str, Any], items: Sequence[tuple[Case, Outcome | None]]
+) -> Path:
+    """The folder of a run that was measured elsewhere: the same files, whole or not at all.
+
+    Args:
+        name: the run's id; checked by the caller.
+        items: every case with its outcome.
+
+    Raises:
+        UserError: there is a run of this name, or the results folder cannot be written.
+    """
+    folder, draft = results / name, results / f".{name}-{os.getpid()}"
+    facts = {**facts, "plan": facts.get("plan") or {"name": name}}
+    try:
+        draft.mkdir(parents=True)
+        with Ledger.create(draft / LEDGER, facts, [case for case, _ in items]) as ledger:
+            for case, outcome in items:
+                if outcome is not None:
+                    ledger.record(case, outcome, finished_at=time.time(), elapsed_seconds=0.0)
+            recorded = ledger.facts()
+        (draft / "plan.toml").write_text(_plan_text(recorded["plan"], name), encoding="utf-8")
+        write_environment(draft, recorded["environment"])
+        if folder.exists() or folder.is_symlink():
+            raise UserError(f"{folder}: exists already", remedy="choose another name with --run")
+        draft.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"{results}: cannot write the results folder: {error.strerror or error}",
+            remedy="choose a writable folder with --results DIR",
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _plan_text(plan: Any, name: str) -> str:
+    """The plan as TOML where there was one; a run of another tool's has none."""
+    try:
+        return Plan.model_validate(plan).to_toml()
+    except ValueError:  # pydantic's too: no plan, or one of another machine's backends
+        return f"# imported: its cases stand in the ledger\nname = {json.dumps(name)}\n"
 
 
 def find_run(reference: str, results: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.case import Case
+from harness.errors import UserError
 from harness.executor import Ended, Executor
 from harness.folder import LEDGER, sole_writer, write_environment
 from harness.ledger import Ledger
@@ -56,7 +57,7 @@ def execute(
     """
     with sole_writer(folder), Ledger.open(folder / LEDGER) as ledger:
         facts = ledger.facts()
-        plan = Plan.model_validate(facts["plan"])
+        plan = _plan(facts, folder)
         if corpus is not None:
             plan = plan.with_corpus(corpus)
         cases = [entry.case for entry in ledger.entries()]
@@ -72,6 +73,16 @@ def execute(
             finally:
                 places.write(ledger, folder)
         return Summary(ledger.counts())
+
+
+def _plan(facts: dict[str, Any], folder: Path) -> Plan:
+    try:
+        return Plan.model_validate(facts["plan"])
+    except ValueError as error:  # pydantic's is one; an imported run's plan is a name alone
+        raise UserError(
+            f"{folder}: no plan that can be run here",
+            remedy="an imported run is read by `report` and `compare`; start a new one to measure",
+        ) from error
 
 
 def _run_all(

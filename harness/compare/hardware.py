@@ -24,7 +24,8 @@ def describe(run: Run) -> dict[str, str]:
     """The machine of a run: processor, cores that could be used, GPUs; what was not recorded is left out."""
     recorded = run.facts.get("environment")
     environment: Mapping[str, Any] = recorded if isinstance(recorded, Mapping) else {}
-    gpus = [str(g.get("name")) for g in environment.get("gpus") or () if isinstance(g, Mapping)]
+    listed = environment.get("gpus")
+    gpus = [str(g.get("name")) for g in listed if isinstance(g, Mapping)] if isinstance(listed, list) else []
     words = {
         "processor": environment.get("cpu_model"),
         "cores": environment.get("allowed_cores") or environment.get("logical_cores"),
