@@ -1,7 +1,7 @@
 """The command line: the only place that knows all the rest.
 
-Exit status: 0 all well, 1 something failed, 2 wrong use, 130 interrupted.  Whatever a user can do wrong
-ends as one line on standard error.
+Exit status: 0 all well, 1 something failed, 2 wrong use, 3 a regression, 130 interrupted.  Whatever a
+user can do wrong ends as one line on standard error.
 """
 
 from __future__ import annotations
