@@ -6,19 +6,23 @@ user can do wrong ends as one line on standard error.
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.commands.exchange import export, import_
-from harness.errors import UserError
+from harness.errors import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from harness.run import MakeExecutor
 
 app = typer.Typer(
     add_completion=False,
@@ -51,6 +55,15 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, its folder, or 'latest'.")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|slurm", help="Run on a Dask cluster: its scheduler's address, or 'slurm'."
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|LOW-HIGH", help="With slurm: how many jobs to submit.")
+    ] = None,
     redact: Redact = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cases and about how long each takes, run nothing.")
@@ -69,9 +82,10 @@ def run(
         from harness.folder import find_run
 
         folder = find_run(resume, results)
-        foretell_rest(folder) if dry_run else _execute(folder, corpus)
+        foretell_rest(folder) if dry_run else _execute(folder, corpus, _executor_for(scheduler, workers))
     else:
-        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run)
+        where = _executor_for(scheduler, workers)
+        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run, where)
 
 
 @app.command()
@@ -207,6 +221,7 @@ def _run_plan(
     results: Path,
     redact: bool,
     dry_run: bool,
+    make_executor: MakeExecutor,
 ) -> None:
     from harness.plan import load_plan, parse_axis
     from harness.training.corpora import read_corpus
@@ -232,11 +247,25 @@ def _run_plan(
     recorded = found.model_dump(mode="json")
     recorded["warnings"] = [asdict(warning) for warning in warnings(found, results)]
     command = shlex.join(["python", *sys.argv])
-    folder = create_run(results, plan, recorded, command, redacted=redact)
-    _execute(folder, None if plan.corpus is None else Path(plan.corpus))
+    with make_executor(plan) as executor:  # can it be reached? before anything is written
+        folder = create_run(results, plan, recorded, command, redacted=redact)
+        _execute(folder, None if plan.corpus is None else Path(plan.corpus), lambda _: executor)
 
 
-def _execute(folder: Path, corpus: Path | None) -> None:
+def _executor_for(scheduler: str | None, workers: str | None) -> MakeExecutor:
+    """Plan -> who runs its cases: this machine, or a cluster."""
+    if scheduler is None:
+        if workers is not None:
+            raise UserError("--workers is for --scheduler slurm", remedy="leave it out")
+        from harness.local import Local
+
+        return Local
+    from harness.cluster import on_cluster
+
+    return on_cluster(scheduler, workers, functools.partial(print, flush=True))
+
+
+def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> None:
     """Run what is left of a run, write its report, and exit with the run's status."""
     from rich.console import Console
 
@@ -247,8 +276,8 @@ def _execute(folder: Path, corpus: Path | None) -> None:
     console = Console(stderr=False)
     try:
         with Terminal(console) as observer:
-            summary = execute(folder, observer, corpus=corpus)
-    except KeyboardInterrupt:
+            summary = execute(folder, observer, make_executor, corpus)
+    except (KeyboardInterrupt, Interrupted):
         print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
         print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
         raise

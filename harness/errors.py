@@ -24,3 +24,7 @@ class UserError(Exception):
         if remedy:
             parts.append(remedy)
         super().__init__(" ".join("; ".join(parts).split()))
+
+
+class Interrupted(UserError):
+    """A run that had to stop before its end.  What had ended is recorded; it can be resumed."""

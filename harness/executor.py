@@ -37,7 +37,11 @@ class Ended:
 
 
 class Executor(Protocol):
-    """Use it as a context: on leaving, whatever it started has ended."""
+    """Use it as a context: on leaving, whatever it started has ended.
+
+    It may be entered again within: who wants to know before anything is written whether it can be reached
+    enters it first, and the first to leave ends it.
+    """
 
     def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
         """Run the cases, each to its end, and give each once, in whatever order they end.

@@ -65,6 +65,12 @@ class Supervisor:
             self._end()
             return Failed(str(silence), log)
 
+    def kill(self) -> None:
+        """Kill the worker, from any thread; the case that it is at fails."""
+        process = self._process
+        if process is not None:
+            _signal_group(process, signal.SIGKILL)
+
     def close(self) -> None:
         """End the worker."""
         self._end()

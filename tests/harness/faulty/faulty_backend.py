@@ -8,7 +8,7 @@ import time
 from implementations.contract import UnsupportedCase
 from implementations.registry import BACKENDS, load_backend
 
-SEGFAULT, HANG, RAISE, EXIT, WRONG, LACKING, DEAF = 113, 114, 115, 116, 117, 118, 119
+SEGFAULT, HANG, RAISE, EXIT, WRONG, LACKING, DEAF, FATAL = 113, 114, 115, 116, 117, 118, 119, 120
 
 
 @BACKENDS.register("faulty")
@@ -56,5 +56,8 @@ class FaultyLayer:
                 raise UnsupportedCase("lacks this length")
             case 119:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(3600)
+            case 120:  # as a machine that goes down: with who started us
+                os.kill(os.getppid(), signal.SIGKILL)
                 time.sleep(3600)
         return self._honest.forward(inputs, initial_state, lengths=lengths, training=training)

@@ -1,0 +1,124 @@
+"""From `--scheduler` to a Dask client: an address, or `slurm`, which starts a scheduler and submits workers.
+
+Everything else that is particular to a cluster (certificates, queues, memory, walltime) stands in Dask's own
+configuration, where its users keep it already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+RESOURCE = "rnn_harness"
+"""What each worker offers once: a timed case takes all of it, any other a share."""
+CONNECT_SECONDS = 15.0
+START_COMMAND = f'dask worker ADDRESS --resources "{RESOURCE}=1"'
+
+_JOBS = re.compile(r"([1-9]\d*)(?:-([1-9]\d*))?")
+
+
+@contextmanager
+def connected(scheduler: str, workers: str | None, say: Callable[[str], None]) -> Iterator[Client]:
+    """A client of the cluster, while the context lasts.
+
+    Args:
+        scheduler: "tcp://10.0.0.1:8786", "tls://…", or "slurm".
+        workers: for slurm: how many jobs, "4", or as many as there is work for, "1-8".
+        say: told what is being waited for.
+
+    Raises:
+        UserError: no such scheduler, no way to it, Dask or its configuration is not there.
+    """
+    with ExitStack() as stack:
+        if scheduler == "slurm":
+            cluster = stack.enter_context(_slurm(workers or "1"))
+            say(f"scheduler at {cluster.scheduler_address}; Slurm was asked for {workers or 1} workers")
+            yield stack.enter_context(_client(cluster, "slurm"))
+        elif workers is not None:
+            raise UserError(
+                "--workers is for --scheduler slurm", remedy=f"start workers by hand: {START_COMMAND}"
+            )
+        else:
+            yield stack.enter_context(_client(scheduler, scheduler))
+
+
+@contextmanager
+def _client(to: Any, name: str) -> Iterator[Client]:
+    _need("distributed", "--scheduler")
+    from distributed import Client
+    from distributed.security import Security
+
+    try:
+        client = Client(
+            to,
+            timeout=CONNECT_SECONDS,
+            set_as_default=False,
+            **({"security": Security()} if isinstance(to, str) else {}),
+        )
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"--scheduler {name}: cannot connect: {_cause(error)}",
+            expected="the address of a running `dask scheduler`, such as tcp://10.0.0.1:8786, or slurm",
+            remedy="start one, or look at the address and, for tls://, at Dask's certificates",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close(timeout=5)
+
+
+@contextmanager
+def _slurm(workers: str) -> Iterator[Any]:
+    """A scheduler in this process, and its workers as Slurm jobs, as Dask's configuration says."""
+    match = _JOBS.fullmatch(workers)
+    if match is None:
+        raise UserError(
+            f"--workers {workers!r}", expected="a number of jobs such as 4, or a range such as 1-8"
+        )
+    _need("dask_jobqueue", "--scheduler slurm")
+    import dask
+    from dask_jobqueue import SLURMCluster
+
+    offered = [
+        *(dask.config.get("jobqueue.slurm.worker-extra-args", None) or []),
+        "--resources",
+        f"{RESOURCE}=1",
+    ]
+    try:
+        cluster = SLURMCluster(processes=1, worker_extra_args=offered)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"--scheduler slurm: {_cause(error)}",
+            remedy="set jobqueue.slurm (cores, memory, queue, walltime) in ~/.config/dask/jobqueue.yaml",
+        ) from error
+    with cluster:
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high > low:
+            cluster.adapt(minimum_jobs=low, maximum_jobs=high)
+        else:
+            cluster.scale(jobs=low)
+        yield cluster
+
+
+def _need(module: str, option: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise UserError(
+            f"{option} needs {module.replace('_', '-')}, which is not installed",
+            remedy="pip install 'rnn-harness[cluster]'",
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the innermost message."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
