@@ -149,11 +149,9 @@ def _times(groups: Sequence[Group], threshold: float, other_hardware: bool) -> l
         threshold=threshold,
     )
     rows = []
-    for (group, pairs), (old, new), ratio, why, verdict in zip(
-        groups, sides, ratios, reasons, found, strict=True
-    ):
+    for (group, pairs), (old, new), ratio, verdict in zip(groups, sides, ratios, found, strict=True):
         word, reason = verdict.word, verdict.reason
-        if why is None and _one_record(old, new):
+        if not other_hardware and _one_record(old, new):
             word, reason = "same", "the very same numbers"
         rows.append(Row(TIME, group, len(pairs), _typical(old), _typical(new), _inverse(ratio), word, reason))
     return rows

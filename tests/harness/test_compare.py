@@ -96,6 +96,16 @@ def test_a_run_is_the_same_as_itself_even_from_one_process(tmp_path):
     assert {row.word for row in compare_runs(one, one).rows} == {"same"}
 
 
+def test_what_stayed_unstable_is_judged_only_against_itself(tmp_path):
+    def unsteady(seed: int):
+        for case, outcome in items({}, seed=seed):
+            yield case, Measured(outcome.columns, {**outcome.facts, "unstable": "load: others at work"})
+
+    old, new = run(tmp_path / "old", unsteady(1)), run(tmp_path / "new", unsteady(2))
+    assert {row.word for row in compare_runs(old, new).rows} == {"invalid"}
+    assert {row.word for row in compare_runs(old, old).rows} == {"same"}
+
+
 def test_one_process_judges_nothing(tmp_path):
     old = run(tmp_path / "old", items({}, seed=1, replicates=1))
     new = run(tmp_path / "new", items({"numba": 3.0}, seed=2, replicates=1))
