@@ -33,8 +33,11 @@ DRIFT = 0.05
 DRIFT_SIGMAS = 3.0
 SPREAD = 0.10
 
+PROBE_STEPS = 20_000
+"""About a millisecond of Python."""
+
 _TICK_SECONDS = 1.0 / os.sysconf("SC_CLK_TCK")
-_TICKS_OF_DOUBT = 2
+_TICKS_OF_DOUBT = 1
 """The kernel counts whole ticks, per core: so many may be wrong at either end."""
 
 
@@ -163,6 +166,22 @@ def _differ(first: np.ndarray, second: np.ndarray) -> bool:
     n, m = len(first), len(second)
     wins = float((first[:, None] > second).sum() + 0.5 * (first[:, None] == second).sum())
     return bool(abs(wins - n * m / 2) > DRIFT_SIGMAS * np.sqrt(n * m * (n + m + 1) / 12))
+
+
+def probe_seconds() -> float:
+    """How long a fixed piece of work takes, at best of three.
+
+    A virtual machine may run at half its speed because of its neighbours, and no counter within it says so;
+    the same additions and multiplications, timed beside every case, do.
+    """
+    return min(_fixed_work() for _ in range(3))
+
+
+def _fixed_work() -> float:
+    started, x = time.perf_counter(), 1.0
+    for _ in range(PROBE_STEPS):
+        x = x * 1.0000001 + 1e-9
+    return time.perf_counter() - started
 
 
 def _change(before: float | None, after: float | None) -> float | None:

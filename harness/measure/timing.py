@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.measure.stability import Budget, Observed, Watch, why_unstable
+from harness.measure.stability import Budget, Observed, Watch, probe_seconds, why_unstable
 
 MINIMUM_SAMPLE_SECONDS = 2e-3
 """One sample repeats the call until it lasts at least this long: far above the clock's step and cost."""
@@ -43,10 +43,12 @@ class Timing:
     samples: all of all attempts, in order.  The last attempt is the one to read: it is the first that
         nothing disturbed, or there was no time for another.
     unstable: what disturbed each attempt, by attempt; an empty tuple where nothing did.
+    probe_seconds: of a fixed piece of work, before and after the last attempt, the mean of both.
     """
 
     samples: list[Sample]
     unstable: list[tuple[str, ...]]
+    probe_seconds: float
 
     @property
     def stable(self) -> bool:
@@ -90,7 +92,7 @@ def time_steadily(
     samples = timer.warm_up(0.2 * budget_seconds)
     loops = _loops(samples[-1].seconds)
     unstable: list[tuple[str, ...]] = []
-    spent = 0.0
+    spent, probe = 0.0, [probe_seconds()]
     for attempt in range(MAXIMUM_ATTEMPTS):
         watching = watch(budget)
         started = time.perf_counter()
@@ -99,9 +101,10 @@ def time_steadily(
         samples += found
         unstable.append(tuple(why_unstable(watching.end(), _observed(found), budget)))
         spent += took
+        probe.append(probe_seconds())
         if not unstable[-1] or spent + took > MAXIMUM_ATTEMPTS * budget_seconds:
             break
-    return Timing(samples, unstable)
+    return Timing(samples, unstable, sum(probe[-2:]) / 2)
 
 
 class _Timer:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.simulation import Spread, coverage, false_positives, power
-from harness.report.summaries.certainty import measured_spread
+from harness.report.summaries.certainty import STEADY_SPEED, measured_spread, speed_change
 from harness.report.summaries.speedups import speedups
 from harness.report.summaries.throughput import last_attempt, throughput
 from harness.selftest import twins
@@ -35,15 +35,25 @@ def rows(*, quick: bool) -> Iterator[Row]:
             yield Row(ON_THE_MACHINE, "the twin run", "is measured", why, False)
             return
         frame = between.frame[between.frame["cell"].isna() & between.frame["pass"].isna()]
+        change = speed_change(timed.processes)
+        unsteady = f"the machine's own speed changed {change:.2f}-fold" if change > STEADY_SPEED else None
+        yield Row(
+            ON_THE_MACHINE,
+            "change of the machine's own speed, by a fixed piece of work",
+            f"≤ {STEADY_SPEED:.2f}",
+            f"{change:.2f}",
+            not unsteady,
+            unsteady,
+        )
         yield _identical(_pair(frame, twins.FIRST, twins.SECOND))
-        yield _slowdown(_pair(frame, twins.SLOWER, twins.FIRST))
+        yield _slowdown(_pair(frame, twins.SLOWER, twins.FIRST), unsteady)
         yield _size_of_slowdown(_pair(frame, twins.SLOWER, twins.FIRST))
         measured = run.measured("throughput")
         spread = measured_spread(timed.processes, last_attempt(measured))
         unstable = timed.processes["unstable"].notna()
     if spread is not None:
         kinds = {str(why).partition(":")[0] for why in timed.processes.loc[unstable, "unstable"]}
-        why_not = None
+        why_not = unsteady
         if unstable.mean() > 0.5:
             why_not = f"{unstable.sum()} of {len(unstable)} processes unstable ({', '.join(sorted(kinds))})"
         yield from _simulated(spread, "measured", quick=quick, why_not=why_not)
@@ -110,7 +120,7 @@ def _identical(pair: pd.Series) -> Row:
     )
 
 
-def _slowdown(pair: pd.Series) -> Row:
+def _slowdown(pair: pd.Series, unsteady: str | None) -> Row:
     found, judged = int(pair["slower"]), _judged(pair)
     return Row(
         ON_THE_MACHINE,
@@ -118,7 +128,7 @@ def _slowdown(pair: pd.Series) -> Row:
         "most",
         f"{found} of {judged}, {int(pair['faster'])} faster",
         found > judged / 2 and not pair["faster"],
-        _why_none(pair),
+        _why_none(pair) or unsteady,
     )
 
 

@@ -45,6 +45,7 @@ class Throughput(PassStudy):
                 "steps": sizes.seq_len * sizes.batch_size,
                 "num_threads": context.backend.num_threads,
                 "relative_error": prove(problem, prepared, training=training),
+                "probe_seconds": timing.probe_seconds,
                 "attempts": len(timing.unstable),
                 "unstable": "; ".join(timing.unstable[-1]) or None,
                 "disturbed": _disturbed(timing),

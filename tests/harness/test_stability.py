@@ -242,3 +242,8 @@ def test_processor_time_tells_sleep_from_work() -> None:
     worked = time_calls(spin(5e-3), lambda: None, 0.05)
     assert sum(s.cpu_seconds for s in slept) < 0.5 * sum(s.seconds for s in slept)
     assert sum(s.cpu_seconds for s in worked) > 3 * sum(s.cpu_seconds for s in slept)
+
+
+def test_the_probe_is_the_same_work_every_time(clock: Clock) -> None:
+    found = time_steadily(clock.lasting(1e-3), lambda: None, 0.05, TWO, watch(QUIET))
+    assert 1e-5 < found.probe_seconds < 1.0

@@ -129,3 +129,19 @@ def test_a_recorded_self_test_that_is_none_is_passed_over(tmp_path: Path, selfte
     found = answer(replace(run, facts={**run.facts, "selftest": selftest}))
     assert found is not None
     assert not any("Self-test" in sentence for sentence in found.details)
+
+
+@pytest.mark.parametrize(("probes", "unsteady"), [((1e-3, 1.02e-3), False), ((1e-3, 1.7e-3), True)])
+def test_a_machine_that_changes_its_own_speed_is_named(
+    tmp_path: Path, probes: tuple[float, float], unsteady: bool
+) -> None:
+    listed = [
+        (Case("throughput", {**sizes(name, "gru", t, 1), "pass": "inference"}, i), measured([1.0], **fact))
+        for t in range(1, 11)
+        for name in ("torch", "numba")
+        for i in range(2)
+        for fact in [{"probe_seconds": probes[i]}]
+    ]
+    found = answer(Run.read(write_run(tmp_path, listed)))
+    assert found is not None
+    assert any("not steady" in sentence for sentence in found.details) == unsteady

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +23,8 @@ from harness.report.words import NOT_AVAILABLE, counted, listed, setting, split_
 MAX_ROWS = 24
 LIMIT = 6.0
 """log2 of the ratio at which the colours end: 64 times faster or slower."""
+MARKS = {"same": "=", "ambiguous": "?", "invalid": "†"}
+"""Stand beside a ratio that is not certain, or not worth the name of a difference."""
 
 
 @figure("speedup", question="throughput", order=20)
@@ -46,11 +48,12 @@ def _picture(run: Run, summary: Throughput, part: pd.DataFrame, chosen: Setting)
     compared = ascending(data.loc[data["speedup"].notna(), "backend"].tolist())
     compared = [name for name in run.backends if name in compared]
     lengths = ascending(part["seq_len"].tolist())
+    marks = MARKS if (data["processes"] > 1).any() else {}
     title = f"Speed-up over {summary.reference}, {setting(chosen)}"
     title = ", ".join(filter(None, [title, setting(constant)]))
     drawn, made = panels([compared], height=0.55 + 0.27 * len(rows))
     for panel in made:
-        _panel(panel, rows, data[data["backend"] == panel.content], lengths)
+        _panel(panel, rows, data[data["backend"] == panel.content], lengths, marks)
     legend(drawn, title)
     _color_bar(drawn, [panel.axes for panel in made])
     absent = [name for name in run.backends if name not in compared and name != summary.reference]
@@ -58,6 +61,9 @@ def _picture(run: Run, summary: Throughput, part: pd.DataFrame, chosen: Setting)
         f"Time of {summary.reference} over the time of each backend, on the same case: above 1× is faster."
         f" Hatched: not measured."
     )
+    shown = [f"{mark} {word}" for word, mark in marks.items() if (data["verdict"] == word).any()]
+    if shown:
+        caption += f" Verdicts: {', '.join(shown)}; without a mark, certainly faster or slower."
     if absent:
         caption += f" Nowhere measured beside {summary.reference}: {listed(absent)}."
     if left_out:
@@ -66,13 +72,17 @@ def _picture(run: Run, summary: Throughput, part: pd.DataFrame, chosen: Setting)
     return Picture(name, title, caption, data, drawn)
 
 
-def _panel(panel: Panel[Any], rows: list[Setting], data: pd.DataFrame, lengths: list[Any]) -> None:
+def _panel(
+    panel: Panel[Any], rows: list[Setting], data: pd.DataFrame, lengths: list[Any], marks: Mapping[str, str]
+) -> None:
     ratios = np.full((len(rows), len(lengths)), np.nan)
+    words = np.full(ratios.shape, "", dtype=object)
     for r, row in enumerate(rows):
-        for length, ratio in rows_of(data, row)[["seq_len", "speedup"]].itertuples(index=False):
+        columns = rows_of(data, row)[["seq_len", "speedup", "verdict"]]
+        for length, ratio, verdict in columns.itertuples(index=False):
             ratios[r, lengths.index(length)] = ratio
+            words[r, lengths.index(length)] = f"{times(ratio)}{marks.get(verdict, '')}"
     axes = panel.axes
-    words = np.vectorize(times, otypes=[object])(ratios)
     sns.heatmap(
         np.log2(ratios),
         ax=axes,

@@ -8,11 +8,11 @@ from typing import Any
 from harness.report.escape import one_line
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
-from harness.report.summaries.certainty import NAMED_SLOWDOWN, Certainty, certainty
+from harness.report.summaries.certainty import NAMED_SLOWDOWN, STEADY_SPEED, Certainty, certainty
 from harness.report.summaries.grouping import records
 from harness.report.summaries.throughput import throughput
 from harness.report.tables import Table
-from harness.report.words import counted, listed, missing, percent, setting
+from harness.report.words import counted, listed, missing, percent, setting, times
 
 MAXIMUM_ROWS = 100
 """Of a recorded self-test; it has about twenty."""
@@ -56,7 +56,13 @@ def _sentence(found: Certainty) -> str:
 
 def _details(found: Certainty) -> list[str]:
     wrong = found.false_positives
+    changed = [
+        f"The machine itself was not steady: a fixed piece of work, timed beside every case, took up to "
+        f"{times(found.speed_change)} as long at one time as at another (ninth decile over first). Other "
+        "processes are no cause of it; neighbours of a virtual machine can be."
+    ]
     return [
+        *(changed if found.speed_change > STEADY_SPEED else []),
         f"The 95 % intervals of {counted(found.replicates, 'process', 'processes')} hold the true time in "
         f"{percent(found.coverage)} of trials.",
         f"Of identical code over a grid of {counted(found.comparisons, 'comparison')}, "

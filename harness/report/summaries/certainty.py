@@ -15,6 +15,8 @@ from harness.report.summaries.throughput import last_attempt, throughput
 REPLICATES = (3, 5, 10)
 SLOWDOWNS = (0.02, 0.05, 0.10, 0.20, 0.50)
 NAMED_SLOWDOWN = 0.10
+STEADY_SPEED = 1.1
+"""A machine whose own speed changes by more is not steady."""
 TRIALS = 400
 _QUARTILES_TO_DEVIATION = 1.349
 """The middle half of a normal distribution spans so many standard deviations."""
@@ -28,6 +30,8 @@ class Certainty:
     comparisons: how many speed-ups are judged together.
     coverage: of the 95 % intervals.
     false_positives: of identical code over a grid of this size.
+    speed_change: by how much the machine itself changed its speed from case to case: the ninth decile of
+        the time of a fixed piece of work over the first; NaN where none was timed.
     power: one row per replicates and slowdown: the share found, of one comparison judged by itself.
     """
 
@@ -36,6 +40,7 @@ class Certainty:
     comparisons: int
     coverage: float
     false_positives: FalsePositives
+    speed_change: float
     power: pd.DataFrame
 
 
@@ -61,8 +66,17 @@ def certainty(run: Run) -> Certainty | None:
         comparisons,
         coverage(spread, replicates),
         false_positives(spread, replicates, comparisons, trials=100),
+        speed_change(timed.processes),
         pd.DataFrame(curve),
     )
+
+
+def speed_change(processes: pd.DataFrame) -> float:
+    """The ninth decile of `probe_seconds` over the first."""
+    if "probe_seconds" not in processes or processes["probe_seconds"].isna().all():
+        return np.nan
+    low, high = processes["probe_seconds"].quantile([0.1, 0.9])
+    return float(high / low)
 
 
 def measured_spread(processes: pd.DataFrame, samples: pd.DataFrame) -> Spread | None:
