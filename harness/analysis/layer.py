@@ -185,11 +185,17 @@ def _lyapunov(findings: Findings, settings: Settings) -> None:
     network = findings.network
     seq_len = len(network.inputs)
     size = network.parameters.hidden_size * len(network.cell.state_names)
-    each = seq_len * float(size) ** 3
-    if each > 4 * QR_CUBES or seq_len < 2:
+    leading = min(size, int(4 * QR_CUBES / (seq_len * float(size) ** 2)))
+    too_wide = leading < 1 or network.parameters.hidden_size > WIDEST
+    if too_wide or seq_len < 2:
         why = f"for their cost at S = {size} and T = {seq_len}" if seq_len > 1 else "which need 2 steps"
         findings.left_out.append(f"{network.name}: Lyapunov exponents, {why}")
         return
+    if leading < size:
+        findings.left_out.append(
+            f"{network.name}: Lyapunov exponents beyond the leading {leading}, for their cost at S = {size}"
+        )
+    each = seq_len * float(size) ** 2 * leading
     taken = _first_samples(findings, "the Lyapunov exponents", QR_CUBES, each)
     found = lyapunov_spectrum(
         _named(network),
@@ -197,6 +203,7 @@ def _lyapunov(findings: Findings, settings: Settings) -> None:
         network.inputs[:, :taken],
         initial_state=_state(network, taken),
         warmup=seq_len // WARMUP_SHARE,
+        leading=leading,
     )
     findings.lyapunov = pd.DataFrame(
         {

@@ -13,7 +13,7 @@ from harness.errors import UserError
 PRODUCT_FLOP = 4e11
 """Of the Jacobian products of one layer: about ten seconds on two cores."""
 QR_CUBES = 5e9
-"""T·B·S³ of the Lyapunov exponents; one sample may take four times as much."""
+"""T·B·S²·N of the N Lyapunov exponents; one sample may take four times as much."""
 SPECTRUM_CUBES = 6e8
 """lag·S³ of one singular spectrum."""
 WIDEST = 2048

@@ -14,6 +14,7 @@ from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mea
 from harness.gradients.measured import measured_jacobian
 from harness.gradients.random_matrices import log10_random_product_norm, random_product_exponents
 from harness.gradients.spectrum import log10_condition_number, log_volume, singular_spectrum
+from harness.gradients.summary import DecaySummary, summarize_decay
 from harness.gradients.theory import (
     has_norm_bound,
     log10_forget_gate_decay,
@@ -25,6 +26,7 @@ from harness.gradients.trajectory import ForwardDiverged
 __all__ = [
     "Adjoint",
     "Decay",
+    "DecaySummary",
     "ForwardDiverged",
     "GradientByLag",
     "Lyapunov",
@@ -47,5 +49,6 @@ __all__ = [
     "measured_jacobian",
     "random_product_exponents",
     "singular_spectrum",
+    "summarize_decay",
     "tanh_mean_field",
 ]

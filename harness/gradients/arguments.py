@@ -24,6 +24,20 @@ def checked_anchor(anchor: Any, seq_len: int) -> int:
     return t
 
 
+def checked_count(name: str, value: Any, size: int) -> int:
+    """How many of S, by default all.
+
+    Raises:
+        ValueError: not an integer in 1…S.
+    """
+    if value is None:
+        return size
+    count = _integer(name, value)
+    if not 1 <= count <= size:
+        raise ValueError(f"{name} must be in 1…{size} (the state size), got {count}")
+    return count
+
+
 def checked_lags(lags: Iterable[Any] | None, anchor: int) -> NDArray[np.int64]:
     """Lags, by default 0…anchor.
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor, checked_lags
 from harness.gradients.carried import Carried
-from harness.gradients.norms import Norms, stacked
+from harness.gradients.namespace import Space
+from harness.gradients.norms import Norms, most_at_once, stacked
 from harness.gradients.probes import probed_decay
 from harness.gradients.products import check_blocks, later_states
 from harness.gradients.threads import SMALL, threads_for
 from harness.gradients.trajectory import Array, Trajectory, run_forward
-from harness.gradients.walk import Walk
+from harness.gradients.walk import LONGEST_STRIDE, Walk
 from implementations.contract import Parameters
 
 if TYPE_CHECKING:
@@ -129,12 +130,15 @@ def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, .
     shape = (len(lags), trajectory.batch_size)
     with threads_for(trajectory.hidden_size), _worker(trajectory) as worker:
         norms = {block: Norms(trajectory.space, shape, worker) for block in blocks}
-        for row, lag in enumerate(lags):
+        place = 0
+        while place < len(lags):
+            together = _together(trajectory.space, lags[place:], list(carried.values()))
             for rows in carried.values():
-                rows.to(int(lag))
+                rows.past(together)
             for block in blocks:
-                parts = [carried[name].part(of[block]) for name, of in wanted.items() if block in of]
-                norms[block].take(stacked(row, parts))
+                parts = [carried[name].parts(of[block]) for name, of in wanted.items() if block in of]
+                norms[block].take(place, *stacked(parts))
+            place += len(together)
         for found in norms.values():
             found.finish()
     return Decay(
@@ -143,6 +147,18 @@ def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, .
         {block: found.frobenius for block, found in norms.items()},
         anchor,
     )
+
+
+def _together(space: Space, lags: NDArray[np.int64], carried: Sequence[Carried]) -> list[int]:
+    """The first of these lags, and of those that follow as many as are worth passing with the same rows.
+
+    That is to the next look, where there may be fewer rows, and no further apart than one stride.
+    """
+    first = int(lags[0])
+    look = min(rows.next_look for rows in carried)
+    end = min(first + LONGEST_STRIDE - 1, max(look, first))
+    most = most_at_once(space, max(rows.numbers_per_state for rows in carried))
+    return [int(lag) for lag in lags[:most] if lag <= end]
 
 
 def _worker(trajectory: Trajectory) -> AbstractContextManager[Executor | None]:

@@ -12,53 +12,72 @@ Native = Any
 LONGEST_CHUNK = 256
 
 
-class Factors:
-    """The factors of one step after another: what `OneStep.apply` and `dense` need.
+class Slopes:
+    """What `OneStep.pull` needs of one step after another: vectors, for many steps at a time.
 
     Args:
         ascending: whether steps will be asked for from the oldest to the newest, or the other way.
     """
 
     def __init__(self, trajectory: Trajectory, *, ascending: bool = False) -> None:
-        self._trajectory, self._ascending = trajectory, ascending
+        self._trajectory = trajectory
         self.step: OneStep = one_step(trajectory.cell, trajectory.parameters, trajectory.space)
-        self._chunk = max(1, min(LONGEST_CHUNK, trajectory.space.chunk_bytes // self._bytes_per_step()))
-        self._first, self._stop = 0, 0
+        vectors = trajectory.batch_size * trajectory.parameters.weight_hh.shape[0] * 8 * 2
+        self._chunks = _Chunks(trajectory.space.chunk_bytes // vectors, ascending)
+        self._kept: tuple[Native, ...] = ()
+
+    def at(self, t: int) -> tuple[tuple[Native, ...], range]:
+        """The slopes of a chunk of steps that has t in it, and which steps those are."""
+        if self._chunks.moved_to(t, range(1, self._trajectory.seq_len + 1)):
+            past = slice(self._chunks.steps.start - 1, self._chunks.steps.stop - 1)
+            states = tuple(state[past] for state in self._trajectory.states)
+            self._kept = self.step.slopes(self._trajectory.inputs[past], states)
+        return self._kept, self._chunks.steps
+
+    def of(self, t: int) -> tuple[Native, ...]:
+        """What `pull` needs of step t, (B, …) each."""
+        kept, steps = self.at(t)
+        return tuple(array[t - steps.start] for array in kept)
+
+
+class Factors:
+    """What `OneStep.apply` and `dense` need: matrices too, which are made for a few steps at a time.
+
+    Args:
+        ascending: see `Slopes`.
+    """
+
+    def __init__(self, trajectory: Trajectory, *, ascending: bool = False) -> None:
+        self._slopes = Slopes(trajectory, ascending=ascending)
+        self.step = self._slopes.step
+        matrices = self.step.matrices_per_step * trajectory.batch_size * trajectory.hidden_size**2 * 8
+        self._chunks = _Chunks(trajectory.space.chunk_bytes // max(1, matrices), ascending)
         self._kept: tuple[Native, ...] = ()
 
     def at(self, t: int) -> tuple[tuple[Native, ...], int]:
         """The factors of a chunk of steps, and the place of J_t in it."""
-        if not self._first <= t < self._stop:
-            self._first = t if self._ascending else max(1, t - self._chunk + 1)
-            self._stop = min(self._trajectory.seq_len, t + self._chunk - 1) + 1 if self._ascending else t + 1
-            past = slice(self._first - 1, self._stop - 1)
-            self._kept = self._computed(
-                self._trajectory.inputs[past], tuple(state[past] for state in self._trajectory.states)
-            )
-        return self._kept, t - self._first
-
-    def _computed(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        return self.step.factors(inputs, states)
-
-    def _bytes_per_step(self) -> int:
-        return self._vectors() + self.step.matrices_per_step * self._trajectory.batch_size * (
-            8 * self._trajectory.hidden_size**2
-        )
-
-    def _vectors(self) -> int:
-        return self._trajectory.batch_size * self._trajectory.parameters.weight_hh.shape[0] * 8 * 8
+        if t not in self._chunks.steps:
+            slopes, there = self._slopes.at(t)
+            self._chunks.moved_to(t, there)
+            steps = self._chunks.steps
+            some = slice(steps.start - there.start, steps.stop - there.start)
+            self._kept = self.step.combine(tuple(slope[some] for slope in slopes))
+        return self._kept, t - self._chunks.steps.start
 
 
-class Slopes(Factors):
-    """The same for `OneStep.pull`: vectors alone."""
+class _Chunks:
+    """So many steps at a time, in one direction."""
 
-    def of(self, t: int) -> tuple[Native, ...]:
-        """What `pull` needs of step t, (B, …) each."""
-        kept, place = self.at(t)
-        return tuple(array[place] for array in kept)
+    def __init__(self, length: int, ascending: bool) -> None:
+        self._length, self._ascending = max(1, min(LONGEST_CHUNK, length)), ascending
+        self.steps = range(0)
 
-    def _computed(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        return self.step.slopes(inputs, states)
-
-    def _bytes_per_step(self) -> int:
-        return self._vectors()
+    def moved_to(self, t: int, within: range) -> bool:
+        """On to the chunk that begins, in this direction, with t; False where t is in this one."""
+        if t in self.steps:
+            return False
+        if self._ascending:
+            self.steps = range(t, min(within.stop, t + self._length))
+        else:
+            self.steps = range(max(within.start, t - self._length + 1), t + 1)
+        return True

@@ -1,17 +1,19 @@
 """The largest singular value of matrices that resemble each other, certified.
 
-From one lag to the next the leading left singular vector of P hardly moves, so that a few Lanczos steps on
-G = P Pᵀ from the last one suffice.  They are certified: with Ritz values θ₁ > θ₂ > … of the m steps, ρ the
-residual norm of the first Ritz vector and β_m what couples the m vectors to all others,
+A few Lanczos steps on G = P Pᵀ find σ₁² from below.  With T_m their tridiagonal matrix, β what couples its
+m vectors to all others, and r any bound on the norm of G among those others, G is at most
+[[T_m, βe], [βeᵀ, r·I]], so that
 
-    θ₁ ≤ σ₁² ≤ θ₁ + ρ²/(θ₁ − μ),        μ = max(θ₂, ‖P‖_F² − Σθ) + β_m,
+    λ_max(T_m) ≤ σ₁² ≤ λ_max([[T_m, β e_m], [β e_mᵀ, r]]).
 
-where μ bounds G over all that is orthogonal to the first Ritz vector: no direction can be overlooked.  Where
-that does not settle (leading values close to each other, or many that count), all eigenvalues of G are
-computed instead: its largest is right to rounding.
+The trace and the Frobenius norm of G, less what T_m and β have of them, give r: no direction can be
+overlooked, however the steps began, and leading values close to each other do no harm.  Where the two ends do
+not meet (too many values count, so that r is as large as σ₁²), all eigenvalues of G are computed instead: its
+largest is right to rounding.
 
-Source: the bound is that of Kato and Temple, the steps are those of Lanczos with full orthogonalisation;
-Parlett 1998, "The symmetric eigenvalue problem", chapters 10 and 13.
+Source: the steps are those of Lanczos with full orthogonalisation, Parlett 1998, "The symmetric eigenvalue
+problem", chapter 13; an upper end from one more row of T is the idea of Gauss–Radau rules, Golub & Meurant
+2010, "Matrices, moments and quadrature", chapter 6.
 """
 
 from __future__ import annotations
@@ -26,12 +28,16 @@ Native = Any
 
 DIRECT_ROWS = 20
 """Up to so many rows all eigenvalues are as quick."""
-STEPS = (4, 7, 11)
-"""After so many steps the certificate is asked for."""
+FEWEST_STEPS = 3
+MOST_STEPS = 5
+"""One in so many rows: beyond that all eigenvalues take no longer."""
 CERTIFIED = 5e-11
-"""Relative error of σ₁² that it allows."""
+"""Relative distance of the two ends of σ₁² that is allowed."""
+CALM = 1e60
+"""Traces between this and its inverse have squares far inside the range."""
+TINY = 1e-300
 EXHAUSTED = 1e-12
-"""Of the first step's value: a smaller β_m is rounding."""
+"""Of ‖G‖_F: a smaller β is rounding."""
 
 
 class LargestSingularValue:
@@ -44,27 +50,30 @@ class LargestSingularValue:
     def __init__(self, space: Space, samples: int) -> None:
         self._space, self._xp, self._samples = space, space.xp, samples
         self._vectors: Native = None
+        """The leading left singular vectors of the last lag, (B, R)."""
+        self._first_check = 3 * FEWEST_STEPS
 
-    def __call__(self, matrices: Native, totals: Native) -> Native:
-        """σ₁² of each matrix, (n, R, C) -> (n,), in float64.
+    def __call__(self, matrices: Native) -> tuple[Native, Native]:
+        """σ₁² and ‖·‖_F² of each matrix, (lags, B, R, C) -> (lags·B,) and (lags·B,), in float64."""
+        matrices = as_float64(matrices)
+        gram = matrices @ matrices.swapaxes(-1, -2)
+        gram = gram.reshape(-1, *gram.shape[2:])
+        traces = gram.diagonal(0, 1, 2).sum(1)
+        if bool((traces < CALM).all()) and bool((traces > 1.0 / CALM).all()):
+            return self._of(gram, traces), traces
+        scale = self._xp.where(traces > 0.0, traces, self._xp.ones_like(traces))
+        return self._of(gram / scale[:, None, None], traces / scale) * scale, traces
 
-        Args:
-            totals: (n,), ‖P‖_F².
-        """
-        matrices, totals = as_float64(matrices), as_float64(totals)
-        rows = matrices.shape[1]
-        if rows <= DIRECT_ROWS:
-            return self._direct(matrices)
-        if self._vectors is None or self._vectors.shape[1] != rows:
-            weights = as_float64(self._space.put(np.cos(np.arange(matrices.shape[2]))))
-            self._vectors = matrices[-self._samples :] @ weights
-        values, certified = self._lanczos(matrices, totals)
+    def _of(self, gram: Native, traces: Native) -> Native:
+        """The largest eigenvalues (n,) of G (n, R, R)."""
+        if gram.shape[1] <= DIRECT_ROWS:
+            return self._direct(gram)
+        values, certified = self._lanczos(gram, traces)
         if not bool(certified.all()):
-            values[~certified] = self._direct(matrices[~certified])
+            values[~certified] = self._direct(gram[~certified])
         return values
 
-    def _direct(self, matrices: Native) -> Native:
-        gram = matrices @ matrices.swapaxes(1, 2)
+    def _direct(self, gram: Native) -> Native:
         every = range(gram.shape[1])
         mean = gram.diagonal(0, 1, 2).sum(1) / gram.shape[1]
         # All singular values equal (the identity, an orthogonal matrix): σ₁² lies within ‖G − mean‖_F of it.
@@ -74,37 +83,78 @@ class LargestSingularValue:
             return mean
         return self._xp.linalg.eigvalsh(gram)[:, -1]
 
-    def _lanczos(self, matrices: Native, totals: Native) -> tuple[Native, Native]:
-        """θ₁ (n,) and whether it is certified (n,)."""
-        xp, transposed = self._xp, matrices.swapaxes(1, 2)
-        count, rows, _ = matrices.shape
-        last, tiny = self._vectors, 1e-300
-        last = last / (xp.sqrt((last**2).sum(1)) + tiny)[:, None]
-        lags = count // self._samples
-        vector = xp.stack([last] * lags).reshape(count, rows, 1)
-        basis = vector
-        projected = xp.zeros_like(matrices[:, : STEPS[-1] + 1, : STEPS[-1]])
-        for step in range(1, STEPS[-1] + 1):
-            image = matrices @ (transposed @ vector)
-            along = basis.swapaxes(1, 2) @ image
-            image = image - basis @ along
-            image = image - basis @ (basis.swapaxes(1, 2) @ image)
-            beta = xp.sqrt((image**2).sum(1))
-            projected[:, :step, step - 1] = along[:, :, 0]
-            projected[:, step - 1, :step] = along[:, :, 0]
-            if step in STEPS:
-                values, vectors = xp.linalg.eigh(projected[:, :step, :step])
-                first = values[:, -1]
-                margin = CERTIFIED * first
-                others = xp.maximum(values[:, -2], totals - values.sum(1)) + beta[:, 0] + margin
-                residual = beta[:, 0] * vectors[:, -1, -1]
-                certified = (residual**2 <= CERTIFIED * first * (first - others)) & (first >= others)
-                hopeless = totals - values.sum(1) > 4.0 * first
-                if bool((certified | hopeless).all()):
-                    break
+    def _lanczos(self, gram: Native, traces: Native) -> tuple[Native, Native]:
+        """The lower end of σ₁² (n,) and whether the upper one is as high (n,)."""
+        xp, (count, rows, _) = self._xp, gram.shape
+        flat = gram.reshape(count, -1)
+        squares = _dot(flat, flat)
+        noise = EXHAUSTED * xp.sqrt(squares)
+        most = max(2 * FEWEST_STEPS, rows // MOST_STEPS)
+        basis = self._space.zeros((count, most + 1, rows), "float64")
+        alpha, beta = (self._space.zeros((count, most), "float64") for _ in range(2))
+        basis[:, 0] = self._start(gram)
+        check = self._first_check
+        for step in range(1, most + 1):
+            vector = basis[:, step - 1]
+            image = (gram @ vector[..., None])[..., 0]
+            alpha[:, step - 1] = _dot(vector, image)
+            image = image - alpha[:, step - 1, None] * vector
+            if step > 1:
+                image -= beta[:, step - 2, None] * basis[:, step - 2]
+            so_far = basis[:, :step]
+            image -= ((so_far @ image[..., None]).swapaxes(1, 2) @ so_far)[:, 0]
+            beta[:, step - 1] = xp.sqrt(_dot(image, image))
             # What is left at rounding level is noise and no direction; the vectors so far are all there is.
-            noise = beta <= EXHAUSTED * projected[:, 0, :1]
-            vector = xp.where(noise, xp.zeros_like(beta), 1.0 / (beta + tiny))[:, None] * image
-            basis = xp.concatenate([basis, vector], -1)
-        self._vectors = (basis[-self._samples :, :, :step] @ vectors[-self._samples :, :, -1:])[:, :, 0]
-        return first, certified
+            there = beta[:, step - 1] > noise
+            basis[:, step] = image * (there / (beta[:, step - 1] + TINY))[:, None]
+            if step in (check, most):
+                ends = self._ends(alpha[:, :step], beta[:, :step], traces, squares)
+                certified = ends[1] <= (1.0 + CERTIFIED) * ends[0]
+                if bool((certified | ~there).all()):
+                    break
+                check += max(FEWEST_STEPS, step // 4)
+        self._first_check = max(FEWEST_STEPS, step - max(2, step // 4))
+        self._remember(alpha[:, :step], beta[:, :step], basis[:, :step])
+        return ends[0], certified
+
+    def _start(self, gram: Native) -> Native:
+        """The vectors of the last lag, or any, of length 1, for each lag of a batch: (n, R)."""
+        count, rows, _ = gram.shape
+        last = self._vectors
+        if last is None or last.shape[1] != rows:
+            last = gram[-self._samples :] @ as_float64(self._space.put(np.cos(np.arange(rows))))
+        last = last / (self._xp.sqrt(_dot(last, last)) + TINY)[:, None]
+        return self._xp.concatenate([last] * (count // self._samples))
+
+    def _ends(self, alpha: Native, beta: Native, traces: Native, squares: Native) -> Native:
+        """Below and above σ₁², (2, n)."""
+        xp = self._xp
+        matrix = self._tridiagonal(alpha, beta)
+        by_trace = traces - alpha.sum(1)
+        by_square = squares - (alpha**2).sum(1) - 2.0 * (beta**2).sum(1)
+        rest = xp.minimum(by_trace, xp.sqrt(xp.clip(by_square, 0.0, None)))
+        inside = matrix + 0.0
+        matrix[:, -1, -1] = xp.clip(rest, 0.0, None)
+        inside[:, -1, -2] = 0.0
+        return xp.linalg.eigvalsh(xp.stack([inside, matrix]))[..., -1]
+
+    def _tridiagonal(self, alpha: Native, beta: Native) -> Native:
+        """T_m with β below, (n, m+1, m+1), its lower triangle; 0 in the last corner."""
+        count, steps = alpha.shape
+        matrix = self._space.zeros((count, steps + 1, steps + 1), "float64")
+        every = range(steps)
+        matrix[:, every, every] = alpha
+        matrix[:, range(1, steps + 1), every] = beta
+        return matrix
+
+    def _remember(self, alpha: Native, beta: Native, basis: Native) -> None:
+        """The Ritz vectors of the last lag."""
+        last = slice(len(alpha) - self._samples, None)
+        matrix = self._tridiagonal(alpha[last], beta[last])[:, :-1, :-1]
+        leading = self._xp.linalg.eigh(matrix)[1][:, :, -1]
+        self._vectors = (leading[:, None] @ basis[last])[:, 0]
+
+
+def _dot(a: Native, b: Native) -> Native:
+    """(n, R)·(n, R) -> (n,)."""
+    return (a[:, None] @ b[..., None])[:, 0, 0]

@@ -51,6 +51,12 @@ class Space:
             return np.zeros(shape, name)
         return self.xp.zeros(shape, dtype=getattr(self.xp, name), device=self.device)
 
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """Not yet written."""
+        if self.is_numpy:
+            return np.empty(shape, self.dtype)
+        return self.xp.empty(shape, dtype=getattr(self.xp, self.dtype), device=self.device)
+
     def get(self, array: Any) -> NDArray[Any]:
         """The array as NumPy."""
         return np.asarray(array) if self.is_numpy else array.cpu().numpy()

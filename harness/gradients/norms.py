@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.gradients.largest import LargestSingularValue
-from harness.gradients.namespace import Space, as_float64, namespace_of
+from harness.gradients.namespace import Space, namespace_of
 from harness.gradients.scaled import LOG10_2, power_of_two
 from harness.gradients.trajectory import Array
 
 Native = Any
 
-MOST_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Matrices of one lag.
-
-    Args:
-        row: where their norms go.
-        matrices: (B, R, C) with the norms that are asked for.
-        squares: (B,), ‖matrices‖_F².
-        exponent: (B,): the matrices stand for matrices·2^exponent.
-    """
-
-    row: int
-    matrices: Native
-    squares: Native
-    exponent: Native
+FEWEST_AT_ONCE, MOST_AT_ONCE = 4, 16
 
 
 class Norms:
@@ -49,18 +32,22 @@ class Norms:
         self.spectral, self.frobenius = np.empty(shape), np.empty(shape)
         self._space, self._worker, self._samples = space, worker, shape[1]
         self._largest = LargestSingularValue(space, shape[1])
-        self._waiting: list[Measured] = []
+        self._waiting: list[tuple[int, Native, Native]] = []
         self._pending: list[Future[None]] = []
-        self._memory: Native = None
 
-    def take(self, found: Measured) -> None:
-        """Enter the matrices of one lag."""
-        if self._waiting and self._waiting[0].matrices.shape != found.matrices.shape:
+    def take(self, row: int, matrices: Native, exponent: Native) -> None:
+        """Enter the matrices of one or several lags.
+
+        Args:
+            row: where the norms of the first lag go; those of the others follow.
+            matrices: (n, B, R, C) for the n lags, with the norms that are asked for.
+            exponent: (n, B): the matrices stand for matrices·2^exponent.
+        """
+        if self._waiting and self._waiting[0][1].shape[1:] != matrices.shape[1:]:
             self._hand_over()
-        self._waiting.append(found)
-        _, rows, columns = found.matrices.shape
-        enough = self._space.chunk_bytes // (8 * self._samples * rows * columns)
-        if len(self._waiting) >= min(MOST_AT_ONCE, enough):
+        self._waiting.append((row, matrices, exponent))
+        enough = most_at_once(self._space, math.prod(matrices.shape[1:]))
+        if sum(len(each) for _, each, _ in self._waiting) >= enough:
             self._hand_over()
 
     def finish(self) -> None:
@@ -81,24 +68,20 @@ class Norms:
         if len(self._pending) > 2:
             self._pending.pop(0).result()
 
-    def _measure(self, found: list[Measured]) -> None:
-        xp, get = self._space.xp, self._space.get
-        rows = [one.row for one in found]
-        squares = xp.stack([as_float64(one.squares) for one in found])
-        exponent = get(xp.stack([one.exponent for one in found]))
-        matrices = self._side_by_side([one.matrices for one in found])
-        largest = self._largest(matrices, squares.reshape(-1)).reshape(squares.shape)
-        self.spectral[rows] = _log10(get(largest), exponent)
-        self.frobenius[rows] = _log10(get(squares), exponent)
+    def _measure(self, found: list[tuple[int, Native, Native]]) -> None:
+        concatenate, get = self._space.xp.concatenate, self._space.get
+        alone = len(found) == 1
+        matrices = found[0][1] if alone else concatenate([matrices for _, matrices, _ in found])
+        exponent = get(found[0][2] if alone else concatenate([exponent for _, _, exponent in found]))
+        rows = [row + place for row, each, _ in found for place in range(len(each))]
+        largest, squares = (get(norms).reshape(exponent.shape) for norms in self._largest(matrices))
+        self.spectral[rows] = _log10(largest, exponent)
+        self.frobenius[rows] = _log10(squares, exponent)
 
-    def _side_by_side(self, matrices: list[Native]) -> Native:
-        """All of them in one array, in the same memory as those before where these had the same shape."""
-        shape = (len(matrices) * matrices[0].shape[0], *matrices[0].shape[1:])
-        if self._memory is None or tuple(self._memory.shape) != shape:
-            self._memory = self._space.xp.concatenate(matrices)
-        else:
-            self._space.xp.concatenate(matrices, out=self._memory)
-        return self._memory
+
+def most_at_once(space: Space, numbers: int) -> int:
+    """How many lags, of so many numbers each, are worth taking together."""
+    return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, space.chunk_bytes // (8 * numbers)))
 
 
 def _log10(squares: Array, exponent: Array) -> Array:
@@ -108,19 +91,13 @@ def _log10(squares: Array, exponent: Array) -> Array:
     return logs + np.where(squares > 0.0, exponent * LOG10_2, 0.0)
 
 
-def stacked(row: int, parts: list[tuple[Native, Native, Native]]) -> Measured:
-    """Rows on top of each other, from (matrices, exponent, squares) of each part, at the largest exponent."""
+def stacked(parts: list[tuple[Native, Native]]) -> tuple[Native, Native]:
+    """Rows on top of each other, from (matrices, exponent) of each part, at the largest exponent."""
     if len(parts) == 1:
-        (matrices, exponent, squares) = parts[0]
-        return Measured(row, matrices, squares, exponent)
+        return parts[0]
     xp = namespace_of(parts[0][0])
-    top = functools.reduce(xp.maximum, [exponent for _, exponent, _ in parts])
-    weights = [power_of_two(exponent - top, matrices) for matrices, exponent, _ in parts]
-    return Measured(
-        row,
-        xp.concatenate([part[0] * w[:, None, None] for part, w in zip(parts, weights, strict=True)], 1),
-        functools.reduce(
-            lambda a, b: a + b, [part[2] * w**2 for part, w in zip(parts, weights, strict=True)]
-        ),
-        top,
-    )
+    top = functools.reduce(xp.maximum, [exponent for _, exponent in parts])
+    weighted = [
+        matrices * power_of_two(exponent - top, matrices)[..., None, None] for matrices, exponent in parts
+    ]
+    return xp.concatenate(weighted, -2), top

@@ -59,8 +59,44 @@ class Rows:
 
     @classmethod
     def of(cls, xp: Any, lag: int, columns: tuple[Native, ...], exponent: Native, even: bool) -> Rows:
-        squares = [xp.einsum("brc,brc->br", block, block) for block in columns]
-        return cls(lag, columns, exponent, xp.stack(squares) if len(squares) > 1 else squares[0][None], even)
+        return cls(lag, columns, exponent, _squared_norms(xp, columns), even)
+
+
+@dataclass
+class Stretch:
+    """The same rows at several lags, with one exponent.
+
+    Args:
+        lags: in increasing order.
+        columns: per state (n, B, R, H) for the n lags.
+        exponent, even: see `Rows`.
+        squares: (states, n, B, R).
+    """
+
+    lags: Sequence[int]
+    columns: tuple[Native, ...]
+    exponent: Native
+    squares: Native
+    even: bool
+
+    @classmethod
+    def of(cls, rows: Rows) -> Stretch:
+        """One lag alone."""
+        columns = tuple(block[None] for block in rows.columns)
+        return cls((rows.lag,), columns, rows.exponent, rows.squares[:, None], rows.even)
+
+    def last(self) -> Rows:
+        columns = tuple(block[-1] for block in self.columns)
+        return Rows(self.lags[-1], columns, self.exponent, self.squares[:, -1], self.even)
+
+    def first(self, count: int) -> Stretch:
+        """The first few lags alone."""
+        columns = tuple(block[:count] for block in self.columns)
+        return Stretch(self.lags[:count], columns, self.exponent, self.squares[:, :count], self.even)
+
+
+Passed = Stretch | RowProduct
+"""What a walk came by."""
 
 
 class Walk:
@@ -75,32 +111,63 @@ class Walk:
 
     def to(self, rows: Rows | RowProduct, lag: int) -> Rows | RowProduct:
         """The rows at a later lag; what is given stays as it is."""
-        while rows.lag < lag:
-            count = min(self._stride, lag - rows.lag)
-            if isinstance(rows, Rows):
-                rows = self._plain(rows, count)
-            else:
-                rows = self._returned(self._careful(rows, count))
-        return rows
+        return self.past(rows, (), lag)[1]
 
-    def _plain(self, rows: Rows, count: int) -> Rows | RowProduct:
+    def past(
+        self, rows: Rows | RowProduct, lags: Sequence[int], end: int
+    ) -> tuple[list[Passed], Rows | RowProduct]:
+        """The rows at each of these later lags, and at the lag where the walk ends."""
+        passed: list[Passed] = []
+        while rows.lag < end:
+            count = min(self._stride, end - rows.lag)
+            wanted = [lag for lag in lags if rows.lag < lag <= rows.lag + count]
+            if isinstance(rows, Rows):
+                found, rows = self._plain(rows, count, wanted)
+            else:
+                found, rows = self._careful(rows, count, wanted)
+            passed += found
+        return passed, rows
+
+    def _plain(
+        self, rows: Rows, count: int, wanted: Sequence[int]
+    ) -> tuple[Sequence[Passed], Rows | RowProduct]:
         """Several steps in plain numbers, or with exponents where those did not do."""
-        columns, step = rows.columns, self._factors.step
+        stretch = self._stretch(rows, count, wanted)
         with np.errstate(all="ignore"):
-            for t in self._steps(rows.lag, count):
-                columns = step.apply(columns, *self._factors.at(t))
-            found = Rows.of(self.space.xp, rows.lag + count, columns, rows.exponent, rows.even)
-            if self._in_range(found.squares, rows.squares):
+            if self._in_range(stretch.squares, rows.squares[:, None]):
                 self._stride = min(LONGEST_STRIDE, self._stride * 2)
-                return found if self._within(found.squares, self._calm) else self._rescaled(found)
+                last = stretch.last()
+                after = last if self._within(last.squares, self._calm) else self._rescaled(last)
+                return [stretch.first(len(wanted))] if wanted else [], after
         self._stride = max(1, count // 2)
         scaled = [Scaled(block, rows.exponent).normalised() for block in rows.columns]
-        return self._returned(self._careful(RowProduct(rows.lag, scaled), count))
+        return self._careful(RowProduct(rows.lag, scaled), count, wanted)
 
-    def _careful(self, product: RowProduct, count: int) -> RowProduct:
+    def _stretch(self, rows: Rows, count: int, wanted: Sequence[int]) -> Stretch:
+        """Several steps in plain numbers: at least the wanted lags and the last one."""
+        step, columns = self._factors.step, rows.columns
+        shape = tuple(columns[0].shape)
+        # Where not every lag is wanted, the others take turns in two places after those that are.
+        kept = [*(lag for lag in wanted if lag < rows.lag + count), rows.lag + count]
+        memory = [self.space.empty((len(kept) + 2, *shape)) for _ in columns]
+        spare = len(kept)
+        with np.errstate(all="ignore"):
+            for lag, t in enumerate(self._steps(rows.lag, count), rows.lag + 1):
+                place = kept.index(lag) if lag in kept else spare + lag % 2
+                columns = step.apply(columns, *self._factors.at(t), [part[place] for part in memory])
+            stacks = tuple(part[: len(kept)] for part in memory)
+            return Stretch(kept, stacks, rows.exponent, _squared_norms(self.space.xp, stacks), rows.even)
+
+    def _careful(
+        self, product: RowProduct, count: int, wanted: Sequence[int]
+    ) -> tuple[Sequence[Passed], Rows | RowProduct]:
+        """Several steps with an exponent for every row of every block."""
+        passed = []
         for t in self._steps(product.lag, count):
             product = product.times(self._factors.step.dense(*self._factors.at(t)))
-        return product
+            if product.lag in wanted:
+                passed.append(product)
+        return passed, self._returned(product)
 
     def _steps(self, lag: int, count: int) -> range:
         """J_t of the next `count` factors, the newest first."""
@@ -156,3 +223,9 @@ class Walk:
         )
         exponent = xp.where(top <= ZERO_EXPONENT // 2, xp.zeros_like(top), top)
         return Rows.of(xp, product.lag, columns, exponent, False)
+
+
+def _squared_norms(xp: Any, columns: Sequence[Native]) -> Native:
+    """Of the rows of each state's block: (…, R, H) each -> (states, …, R)."""
+    squares = [xp.einsum("...c,...c->...", block, block) for block in columns]
+    return xp.stack(squares) if len(squares) > 1 else squares[0][None]

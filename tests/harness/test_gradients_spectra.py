@@ -203,6 +203,28 @@ def test_dimension_and_entropy_of_a_linear_map() -> None:
     assert found.kaplan_yorke_dimension == pytest.approx(2 + np.log(1.2) / np.log(10.0))
 
 
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_the_leading_exponents_are_the_first_of_all(cell: str) -> None:
+    parameters, inputs = draw(cell, 400, hidden_size=6)
+    every, some = (lyapunov_spectrum(cell, parameters, inputs, warmup=100, leading=n) for n in (None, 3))
+    np.testing.assert_allclose(some.exponents, every.exponents[:3], atol=1e-9)
+    np.testing.assert_allclose(some.standard_error, every.standard_error[:3], atol=1e-9)
+    assert some.running.shape == (200, 3)
+    assert some.state_size == every.state_size == len(every.exponents)
+
+
+def test_dimension_and_entropy_need_the_exponents_that_they_depend_on() -> None:
+    found = [
+        lyapunov_spectrum(
+            "rnn_linear", linear(np.diag([1.5, 0.8, 0.1])), np.zeros((300, 1, 1)), warmup=9, leading=n
+        )
+        for n in (1, 2, 3)
+    ]
+    assert [np.isnan(each.kaplan_yorke_dimension) for each in found] == [True, True, False]
+    assert [np.isnan(each.entropy_rate) for each in found] == [True, False, False]
+    assert found[1].entropy_rate == pytest.approx(np.log(1.5))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_exponents_on_a_device_are_those_on_the_processor(cell: str) -> None:
     parameters, inputs = draw(cell, 90)
@@ -220,6 +242,12 @@ def test_exponents_on_a_device_are_those_on_the_processor(cell: str) -> None:
             "warmup must be in 0…8, so that a step is left",
         ),
         (lambda p, x: lyapunov_spectrum("gru", p, x, warmup=-1), "warmup must be in 0…8"),
+        (
+            lambda p, x: lyapunov_spectrum("gru", p, x, warmup=0, leading=0),
+            r"leading must be in 1…4 \(the state size\), got 0",
+        ),
+        (lambda p, x: lyapunov_spectrum("gru", p, x, warmup=0, leading=5), "leading must be in 1…4"),
+        (lambda p, x: lyapunov_spectrum("gru", p, x, warmup=0, leading=1.5), "leading must be integers"),
         (lambda p, x: lyapunov_spectrum("gru", p, x[:0], warmup=0), "T >= 1"),
         (lambda p, x: singular_spectrum("gru", p, x, lag=10), "lag must be in 0…9"),
         (lambda p, x: singular_spectrum("gru", p, x, lag=3, anchor=2), "lag must be in 0…2"),

@@ -29,19 +29,22 @@ class DenseStep(OneStep):
     def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
         return self.cell.step(self._parameters, a_x, state)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        return (
-            np.stack(
-                [
-                    self.cell.step_jacobian(self._parameters, inputs[i], tuple(state[i] for state in states))
-                    for i in range(len(inputs))
-                ]
-            ),
-        )
+    def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
+        inputs, *states = slopes
+        jacobians = [
+            self.cell.step_jacobian(self._parameters, inputs[i], tuple(state[i] for state in states))
+            for i in range(len(inputs))
+        ]
+        return (np.stack(jacobians),)
 
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
         product = np.concatenate(columns, axis=-1) @ factors[0][i]
-        return tuple(np.split(product, len(columns), axis=-1))
+        found = tuple(np.split(product, len(columns), axis=-1))
+        for place, part in zip(out, found, strict=False):
+            place[...] = part
+        return tuple(out) or found
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.gradients.namespace import Space
 from harness.gradients.onestep.step import Native, OneStep, times_shared
+from implementations.contract import Cell, Parameters
 
 
 class _Combined(OneStep):
@@ -14,8 +16,10 @@ class _Combined(OneStep):
     def matrices_per_step(self) -> int:
         return 1
 
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
-        return (columns[0] @ factors[0][i],)
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
+        return (self.space.xp.matmul(columns[0], factors[0][i], out=out[0] if out else None),)
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i]
@@ -23,6 +27,10 @@ class _Combined(OneStep):
 
 class GRUStep(_Combined):
     """J = diag(z) + diag((h−n) z(1−z)) U_z + diag((1−z)(1−n²)) [diag(r) U_n + diag(m·r(1−r)) U_r]."""
+
+    def __init__(self, cell: Cell, parameters: Parameters, space: Space) -> None:
+        super().__init__(cell, parameters, space)
+        self._weights = self.side_by_side("znr")
 
     def _gates(self, a_x: Native, h: Native) -> tuple[Native, ...]:
         """r, z, n, m."""
@@ -40,9 +48,9 @@ class GRUStep(_Combined):
         r, z, n, m = self._gates(self.input_products(inputs), h)
         return z, r, (h - n) * z * (1 - z), (1 - z) * (1 - n**2), m * r * (1 - r)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        z, r, of_z, of_n, of_r = self.slopes(inputs, states)
-        matrices = self.combined([of_z, of_n * r, of_n * of_r], [self.weight(gate) for gate in "znr"])
+    def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
+        z, r, of_z, of_n, of_r = slopes
+        matrices = self.combined([of_z, of_n * r, of_n * of_r], self._weights)
         return (self.add_diagonal(matrices, z),)
 
     def pull(
@@ -78,8 +86,8 @@ class GRUResetBeforeStep(_Combined):
         r, z, n = self._gates(self.input_products(inputs), h)
         return z, r, (h - n) * z * (1 - z), (1 - z) * (1 - n**2), h * r * (1 - r)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        z, r, of_z, of_n, of_r = self.slopes(inputs, states)
+    def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
+        z, r, of_z, of_n, of_r = slopes
         through_n = of_n[..., None] * self.weight("n")
         matrices = (
             of_z[..., None] * self.weight("z")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.gradients.namespace import Space
 from harness.gradients.onestep.step import Native, OneStep, times_shared
+from implementations.contract import Cell, Parameters
 
 
 class LSTMStep(OneStep):
@@ -16,6 +18,10 @@ class LSTMStep(OneStep):
 
         P_h' = P_h diag(tanh c' o(1−o)) U_o + Q C        P_c' = Q diag(f)
     """
+
+    def __init__(self, cell: Cell, parameters: Parameters, space: Space) -> None:
+        super().__init__(cell, parameters, space)
+        self._weights = self.side_by_side("fig")
 
     @property
     def matrices_per_step(self) -> int:
@@ -39,17 +45,20 @@ class LSTMStep(OneStep):
         through_c = c * f * (1 - f), g * i * (1 - i), i * (1 - g**2)
         return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, *through_c
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+    def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
         """diag of hh's own part, k, f, and C."""
-        own, k, f, *through_c = self.slopes(inputs, states)
-        return own, k, f, self.combined(through_c, [self.weight(gate) for gate in "fig"])
+        own, k, f, *through_c = slopes
+        return own, k, f, self.combined(through_c, self._weights)
 
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
         own, k, f, through_c = (factor[i] for factor in factors)
         p_h, p_c = columns
-        q = p_h * k[:, None, :]
+        new_h, q = out or (None, None)
+        q = self.space.xp.multiply(p_h, k[:, None, :], out=q)
         q += p_c
-        new_h = times_shared(p_h * own[:, None, :], self.weight("o"))
+        new_h = times_shared(p_h * own[:, None, :], self.weight("o"), new_h)
         new_h += q @ through_c
         q *= f[:, None, :]
         return new_h, q

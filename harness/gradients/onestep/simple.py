@@ -58,17 +58,17 @@ class SimpleStep(OneStep):
     def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
         return (self.value(a_x + self.hidden_products(state[0])),)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
         return (self.slope(self.input_products(inputs) + self.hidden_products(states[0])),)
 
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
-        return (times_shared(columns[0] * factors[0][i][:, None, :], self.weight_hh),)
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
+        scaled = columns[0] * factors[0][i][:, None, :]
+        return (times_shared(scaled, self.weight_hh, out[0] if out else None),)
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i][:, :, None] * self.weight_hh
-
-    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
-        return self.factors(inputs, states)
 
     def pull(
         self, rows: Sequence[Native], slopes: tuple[Native, ...]
@@ -83,11 +83,15 @@ class PreactivationStep(SimpleStep):
     def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
         return (a_x + self.hidden_products(self.value(state[0])),)
 
-    def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
+    def slopes(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
         return (self.slope(states[0]),)
 
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
-        return (times_shared(columns[0], self.weight_hh) * factors[0][i][:, None, :],)
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
+        product = times_shared(columns[0], self.weight_hh, out[0] if out else None)
+        product *= factors[0][i][:, None, :]
+        return (product,)
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return self.weight_hh * factors[0][i][:, None, :]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from harness.gradients.namespace import Space
+from harness.gradients.namespace import Space, namespace_of
 from implementations.contract import Cell, Parameters
 
 Native = Any
@@ -36,20 +36,30 @@ class OneStep(ABC):
 
     @property
     def matrices_per_step(self) -> int:
-        """H×H matrices per sample that `factors` keeps of each step: decides how many steps it is given."""
+        """H×H matrices per sample that `combine` makes of each step: decides how many steps it is given."""
         return 0
 
     @abstractmethod
     def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
         """The state after one step, from what `input_products` made of its input."""
 
-    @abstractmethod
     def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
         """What `apply` needs of n steps: inputs (n, B, I), states before (n, B, H) each -> (n, …) each."""
+        return self.combine(self.slopes(inputs, states))
+
+    def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
+        """The same, from the slopes of those steps."""
+        return slopes
 
     @abstractmethod
-    def apply(self, columns: Sequence[Native], factors: tuple[Native, ...], i: int) -> tuple[Native, ...]:
-        """P·J_i in plain numbers: rows of P as one (B, R, H) per state; what is given stays as it is."""
+    def apply(
+        self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
+    ) -> tuple[Native, ...]:
+        """P·J_i in plain numbers: rows of P as one (B, R, H) per state; what is given stays as it is.
+
+        Args:
+            out: where to put the result, contiguous; somewhere new where empty.
+        """
 
     @abstractmethod
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
@@ -115,17 +125,21 @@ class OneStep(ABC):
         """σ(a); e^−a may overflow, and σ is 0 there."""
         return 1 / (1 + self.space.xp.exp(-a))
 
-    def combined(self, diagonals: Sequence[Native], weights: Sequence[Native]) -> Native:
-        """Σ_q diag(d_q) U_q for every step and sample: (n, B, H) each and (H, H) each -> (n, B, H, H).
+    def side_by_side(self, gates: Sequence[str]) -> Native:
+        """The weights U_gate as `combined` takes them, (H, q, H)."""
+        return self.space.xp.stack([self.weight(gate) for gate in gates], 1)
 
-        Row a of the result is a short product, (n·B, q) by (q, H), for each a: one pass over memory.
+    def combined(self, diagonals: Sequence[Native], weights: Native) -> Native:
+        """Σ_q diag(d_q) U_q for every step and sample: (n, B, H) each and (H, q, H) -> (n, B, H, H).
+
+        Row a of the result is a short product, (n·B, q) by (q, H), for each a: one pass over memory, in which
+        the rows of one matrix do not lie beside each other.
         """
         xp = self.space.xp
         steps, batch_size, size = diagonals[0].shape
         left = xp.stack(list(diagonals), -1).reshape(steps * batch_size, size, len(diagonals))
-        right = xp.stack(list(weights), 1)
-        rows = xp.matmul(left.swapaxes(0, 1), right)
-        return rows.swapaxes(0, 1).reshape(steps, batch_size, size, size)
+        rows = xp.matmul(left.swapaxes(0, 1), weights)
+        return xp.moveaxis(rows.reshape(size, steps, batch_size, size), 0, 2)
 
     def diagonal(self, values: Native) -> Native:
         """diag(values_b): (B, H) -> (B, H, H)."""
@@ -138,10 +152,12 @@ class OneStep(ABC):
         return matrices
 
 
-def times_shared(columns: Native, weight: Native) -> Native:
-    """(B, R, K)·(K, H) as one product for all samples."""
+def times_shared(columns: Native, weight: Native, out: Native | None = None) -> Native:
+    """(B, R, K)·(K, H) as one product for all samples; `out` must be contiguous."""
     batch_size, rows, size = columns.shape
-    return (columns.reshape(batch_size * rows, size) @ weight).reshape(batch_size, rows, weight.shape[1])
+    flat = None if out is None else out.reshape(batch_size * rows, -1)
+    product = namespace_of(columns).matmul(columns.reshape(batch_size * rows, size), weight, out=flat)
+    return product.reshape(batch_size, rows, weight.shape[1])
 
 
 def _eye(size: int) -> Any:

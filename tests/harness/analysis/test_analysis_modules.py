@@ -109,6 +109,17 @@ def test_a_cell_is_analysed_as_the_layer_of_the_same_weights():
     assert found.decay.drop(columns="layer").equals(expected.decay.drop(columns="layer"))
 
 
+def test_of_a_wide_state_the_leading_exponents_are_kept(monkeypatch):
+    layer = torch.nn.LSTM(WIDTH, HIDDEN).double()
+    every = analyze(layer, inputs().numpy(), settings=SMALL)
+    seq_len, size = len(inputs()), 2 * HIDDEN
+    monkeypatch.setattr("harness.analysis.layer.QR_CUBES", 2.5 * seq_len * size**2 / 4)
+    found = analyze(layer, inputs().numpy(), settings=SMALL)
+    assert f"exponents beyond the leading 2, for their cost at S = {size}" in " ".join(found.left_out)
+    assert found.lyapunov["index"].tolist() == [1, 2]
+    assert len(every.lyapunov) == size
+
+
 def lstm_step(parameters, x, state):
     h, c = state
     gates = x @ parameters["w"].T + h @ parameters["u"].T + parameters["b"]
