@@ -15,6 +15,7 @@ from tests.harness.command import only_run, run_all, start, write_plan
 
 PLAN = """
 name = "kill"
+replicates = 1
 budget_seconds = 0.05
 [studies.throughput]
 backend = ["numpy", "naive"]
