@@ -21,6 +21,10 @@ FLOOR = -40.0
 """log10 at which the y-axis ends at the latest."""
 MARGIN = 0.06
 """Of the range, above and below."""
+WIDTH = 1.7
+"""Of a line, points; of one that others cover, as much more for each of them."""
+SAME = 0.02
+"""Of the range: curves that are nowhere further apart cover one another."""
 BOUND_ROOM = 0.2
 """Of the range: how far a bound is followed above the curves."""
 
@@ -56,7 +60,8 @@ def draw_panels(
     for panel in made:
         frames = [decay.to_frame().assign(line=line_of(decay)) for decay in by_panel[panel.content]]
         rows = pd.concat(frames, ignore_index=True)
-        lines(panel.axes, rows, x="lag", y="log10_median", name="line", palette=palette, lw=1.7)
+        lines(panel.axes, rows, x="lag", y="log10_median", name="line", palette=palette, lw=WIDTH)
+        _show_all(panel.axes, rows, list(palette))
         for decay in by_panel[panel.content]:
             draw_band_and_bound(panel.axes, decay, palette[line_of(decay)].color)
         panel.axes.axhline(FAINT, color=GREY, lw=1.1, ls=":", zorder=1)
@@ -66,6 +71,24 @@ def draw_panels(
     limits(made[0].axes, drawn)
     legend(figure, title, _handles(drawn, palette, line_of))
     return figure, drawn, len(by_panel) - len(kept)
+
+
+def _show_all(axes: Axes, rows: pd.DataFrame, order: Sequence[str]) -> None:
+    """Make curves wider that later ones cover: what coincides, as norms that stay at 1 do, is seen to.
+
+    Args:
+        order: of the names, in which the lines were drawn.
+    """
+    logs = rows[np.isfinite(rows["log10_median"])]
+    if logs.empty:
+        return
+    logs = logs.assign(value=logs["log10_median"].clip(FLOOR, -FLOOR))
+    curves = {str(name): part.set_index("lag")["value"] for name, part in logs.groupby("line")}
+    names = [name for name in order if name in curves]
+    apart = SAME * max(1.0, float(np.ptp(logs["value"].to_numpy(float))))
+    for i, (name, drawn) in enumerate(zip(names, axes.get_lines(), strict=True)):
+        covers = [(curves[name] - curves[other]).abs().max() <= apart for other in names[i + 1 :]]
+        drawn.set_linewidth(WIDTH * (1 + sum(covers)))
 
 
 def draw_band_and_bound(axes: Axes, decay: Decay, color: Any) -> None:
