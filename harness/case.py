@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,43 @@ class Case:
         return {"study": self.study, "axes": dict(self.axes), "replicate": self.replicate}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Case:
-        return cls(study=data["study"], axes=dict(data["axes"]), replicate=data["replicate"])
+    def from_json(cls, data: Any) -> Case:
+        """The inverse of :meth:`to_json`, for data that nobody vouches for.
+
+        Raises:
+            ValueError: anything but a case's shape; the message says what.
+        """
+        if not isinstance(data, dict) or set(data) != {"study", "axes", "replicate"}:
+            raise ValueError("a case must have study, axes and replicate, and nothing else")
+        study, axes, replicate = data["study"], data["axes"], data["replicate"]
+        if type(study) is not str or type(replicate) is not int or not 0 <= replicate < 2**31:
+            raise ValueError("a case's study must be a string, its replicate a whole number from 0")
+        if not isinstance(axes, dict) or type(axes.get("backend")) is not str:
+            raise ValueError("a case's axes must be a mapping that has a backend")
+        require_scalars([study, *axes, *axes.values()], "a case")
+        return cls(study=study, axes=dict(axes), replicate=replicate)
 
     def __str__(self) -> str:
         swept = " ".join(f"{name}={value}" for name, value in self.axes.items() if value is not None)
         return f"{self.study} {swept}" + (f" replicate={self.replicate}" if self.replicate else "")
+
+
+def require_scalars(values: Iterable[Any], what: str) -> None:
+    """Nothing but text that can be written, numbers of 64 bits, true, false and none.
+
+    Raises:
+        ValueError: something else; the message begins with `what`.
+    """
+    for value in values:
+        if value is not None and type(value) not in (str, int, float, bool):
+            raise ValueError(f"{what} must hold plain scalars, got {type(value).__name__}")
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{what} holds a whole number beyond 64 bits")
+        if type(value) is str and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError(f"{what} holds text that is no Unicode") from None
 
 
 def canonical(data: Any) -> str:

@@ -1,11 +1,13 @@
 """The command line: the only place that knows all the rest.
 
-Exit status: 0 all well, 1 something failed, 2 wrong use, 3 a regression, 130 interrupted.  Whatever a
-user can do wrong ends as one line on standard error.
+Exit status: 0 all well, 1 something failed, 2 wrong use or a disk that takes no more, 3 a regression, 130
+interrupted, 143 told to end (128 and the signal's number).  Whatever a user can do wrong ends as one line on
+standard error.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import shlex
 import sys
@@ -20,6 +22,8 @@ from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.commands.exchange import export, import_
 from harness.errors import Interrupted, UserError
+from harness.signals import exit_status, told_to_end
+from harness.text import one_line
 
 if TYPE_CHECKING:
     from harness.run import MakeExecutor
@@ -31,6 +35,9 @@ app = typer.Typer(
     help="How fast and how big is each implementation of an RNN, LSTM or GRU, and how far does its "
     "gradient reach?",
 )
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""What a disk says that takes no more: the machine's state, which a user can mend, and no fault of ours."""
 
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
 Redact = Annotated[
@@ -200,15 +207,22 @@ def _run_app(application: typer.Typer, arguments: list[str] | None) -> None:
         status = _complain(str(error))
     except usage_error as error:
         status = _complain(f"{error.format_message()}; see --help")
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         status = 130
+    except KeyboardInterrupt as interrupt:
+        status = exit_status(interrupt)
     except BrokenPipeError:
         status = 0
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        named = f"{error.filename}: " if error.filename else ""
+        status = _complain(f"{named}{error.strerror}; make room or choose another folder, then run it again")
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _complain(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return 2
 
 
@@ -274,15 +288,16 @@ def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> 
     from harness.run import execute
 
     console = Console(stderr=False)
-    try:
-        with Terminal(console) as observer:
-            summary = execute(folder, observer, make_executor, corpus)
-    except (KeyboardInterrupt, Interrupted):
-        print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
-        print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
-        raise
-    print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
-    print(write_report(folder))
+    with told_to_end():
+        try:
+            with Terminal(console) as observer:
+                summary = execute(folder, observer, make_executor, corpus)
+        except (KeyboardInterrupt, Interrupted):
+            print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
+            print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
+            raise
+        print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
+        print(write_report(folder))
     raise typer.Exit(1 if summary.failed else 0)
 
 

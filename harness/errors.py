@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness.text import one_line
+
 
 class UserError(Exception):
     """Something the user can mend.  The command line prints it as one line and exits with 2.
@@ -23,7 +25,7 @@ class UserError(Exception):
             parts.append(f"got {got}")
         if remedy:
             parts.append(remedy)
-        super().__init__(" ".join("; ".join(parts).split()))
+        super().__init__(" ".join(one_line("; ".join(parts)).split()))
 
 
 class Interrupted(UserError):

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from harness.case import Case
 from harness.errors import UserError
 from harness.ledger import Ledger
+from harness.lock import OwnedLock
 from harness.outcome import Outcome
 from harness.plan import Plan
+from harness.text import printable
 
 LEDGER = "ledger.sqlite"
 MAXIMUM_SELFTEST_BYTES = 2**20
@@ -52,7 +52,7 @@ def create_run(
             "run_id": folder.name,
             "plan": plan.model_dump(),
             "environment": environment,
-            "command": command,
+            "command": printable(command),
             "started_at": started,
             "redacted": redacted,
             "selftest": _selftest(results),
@@ -124,9 +124,16 @@ def find_run(reference: str, results: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    for folder in (Path(reference), results / reference if _RUN_ID.fullmatch(reference) else None):
-        if folder is not None and (folder / LEDGER).is_file():
-            return folder.resolve()
+    named = results / reference if _RUN_ID.fullmatch(reference) else None
+    for folder in (named, Path(reference)):
+        if folder is not None and _is_run(folder):
+            found = folder.resolve()
+            if folder is named and found.parent != results.resolve():
+                raise UserError(
+                    f"run {reference!r} leads out of {results}, to {found}",
+                    remedy="give that folder itself, if it is meant",
+                )
+            return found
     known = sorted(p.parent.name for p in results.glob(f"*/{LEDGER}") if not p.parent.is_symlink())
     raise UserError(
         f"no run {reference!r}",
@@ -137,10 +144,22 @@ def find_run(reference: str, results: Path) -> Path:
 
 
 def write_environment(folder: Path, environment: dict[str, Any]) -> None:
-    """environment.json, replaced as a whole."""
-    draft = folder / ".environment.json"
-    draft.write_text(json.dumps(environment, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(folder / "environment.json")
+    """environment.json, replaced as a whole.
+
+    Raises:
+        OSError: it cannot be written; the old one is as it was.
+    """
+    text = json.dumps(environment, indent=2, sort_keys=True) + "\n"
+    # a name of its own, made new: nothing that lies there, a link least of all, is written through
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".environment-", delete=False) as draft:
+        try:
+            draft.write(text)
+            draft.flush()
+            os.chmod(draft.name, 0o644)
+            os.replace(draft.name, folder / "environment.json")
+        except BaseException:
+            os.unlink(draft.name)
+            raise
 
 
 @contextmanager
@@ -150,21 +169,22 @@ def sole_writer(folder: Path) -> Iterator[None]:
     Raises:
         UserError: somebody else holds it, or it cannot be written.
     """
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"{folder}: another process is writing this run", remedy="wait for it, or end it"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write the run's folder: {error.strerror or error}") from error
+    lock = OwnedLock(folder / ".lock", folder.name)
+    if not lock.try_acquire():
+        holder = lock.holder()
+        who = f"process {holder.process}, since {holder.since}," if holder else "another process"
+        raise UserError(f"{folder}: {who} is writing this run", remedy="wait for it, or end it")
     try:
         yield
     finally:
         lock.release()
-        with contextlib.suppress(OSError):
-            (folder / ".lock").unlink()
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / LEDGER).is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it
+        return False
 
 
 def _selftest(results: Path) -> dict[str, Any] | None:

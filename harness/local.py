@@ -15,14 +15,21 @@ from harness.case import Case
 from harness.executor import Ended, Starting, blocks
 from harness.measure.machine import Machine
 from harness.plan import Plan
+from harness.studies.study import STUDIES
 from harness.supervisor import Supervisor
+from harness.turns import Turn
 
 
 class Local:
-    """The executor of one machine."""
+    """The executor of one machine.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        turn: taken before the first timed case and ended after the last; None where nobody else can time.
+    """
+
+    def __init__(self, plan: Plan, turn: Turn | None = None) -> None:
         self._plan = plan
+        self._turn = turn
         self._workers = Workers(
             lambda backend: Supervisor(backend, plan.threads, plan.corpus),
         )
@@ -34,8 +41,11 @@ class Local:
     def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
         """One case after the other."""
         plan = self._plan
+        timed = sum(map(is_timed, cases))
         for case in (case for block in blocks(cases, plan.seed) for case in block):
             self._workers.for_replicate(case.replicate)
+            if self._turn is not None and is_timed(case):
+                self._turn.take()
             starting(case)
             started = time.monotonic()
             outcome = self._workers[case.backend].run(
@@ -45,6 +55,9 @@ class Local:
                 hang_seconds=plan.hang_seconds,
             )
             elapsed = time.monotonic() - started
+            timed -= is_timed(case)
+            if self._turn is not None and not timed:
+                self._turn.end()
             yield Ended(case, outcome, elapsed, self._machine, self._workers.description(case.backend))
 
     def __enter__(self) -> Local:
@@ -52,6 +65,13 @@ class Local:
 
     def __exit__(self, *exception: object) -> None:
         self._workers.end()
+        if self._turn is not None:
+            self._turn.end()
+
+
+def is_timed(case: Case) -> bool:
+    """Nothing else may run beside it.  (A study no longer installed fails in its worker, as a row.)"""
+    return case.study in STUDIES and STUDIES[case.study].timing
 
 
 class Workers:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.case import Scalar
+from harness.case import Scalar, require_scalars
+from harness.text import printable
 
 Status = Literal["measured", "unsupported", "failed"]
 
@@ -72,18 +73,41 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
             return {"status": "failed", "reason": reason, "log": log}
 
 
-def from_json(data: Mapping[str, Any]) -> Outcome:
-    """The inverse of :func:`to_json`.
+def from_json(data: Any) -> Outcome:
+    """The inverse of :func:`to_json`, for data that nobody vouches for: a worker's answer, a ledger's row.
 
     Raises:
-        ValueError: a status that does not exist.
+        ValueError: anything but an outcome's shape; the message says what.
     """
+    if not isinstance(data, dict):
+        raise ValueError(f"an outcome must be an object, got {type(data).__name__}")
     match data.get("status"):
         case "measured":
-            return Measured(data["columns"], data["facts"])
+            columns, facts = _mapping(data, "columns"), _mapping(data, "facts")
+            for name, values in columns.items():
+                if not isinstance(values, list):
+                    raise ValueError(f"column {name!r} must be a list, got {type(values).__name__}")
+                require_scalars(values, f"column {name!r}")
+            require_scalars([*columns, *facts, *facts.values()], "an outcome")
+            return Measured(columns, facts)
         case "unsupported":
-            return Unsupported(data["reason"])
+            return Unsupported(_text(data, "reason"))
         case "failed":
-            return Failed(data["reason"], data.get("log", ""))
+            return Failed(_text(data, "reason"), _text(data, "log") if "log" in data else "")
         case other:
-            raise ValueError(f"status must be measured, unsupported or failed, got {other!r}")
+            raise ValueError(f"status must be measured, unsupported or failed, got {str(other)[:80]!r}")
+
+
+def _mapping(data: dict[str, Any], name: str) -> dict[str, Any]:
+    value = data.get(name)
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be a mapping, got {type(value).__name__}")
+    return value
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    """What went wrong is shown whatever its letters are: those that cannot be written are replaced."""
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, got {type(value).__name__}")
+    return printable(value)

@@ -202,7 +202,7 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     return name.strip(), [_literal(value.strip()) for value in values.split(",")]
 
 
-def checked(data: Mapping[str, Any], source: str) -> Plan:
+def checked(data: Any, source: str) -> Plan:
     """Validate a plan and all its axes.
 
     Raises:

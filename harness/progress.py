@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.case import Case
 from harness.outcome import Failed, Outcome
+from harness.text import one_line
 
 LINE_EVERY_SECONDS = 5.0
 
@@ -40,17 +41,23 @@ class Terminal:
             self._console.print(f"{done} of {total} cases had ended before", highlight=False)
 
     def start(self, case: Case) -> None:
-        self._bar.update(self._task, description=escape(str(case)))
+        self._bar.update(self._task, description=escape(one_line(case)))
 
     def finish(self, case: Case, outcome: Outcome) -> None:
         self._done += 1
         self._bar.update(self._task, completed=self._done)
         if isinstance(outcome, Failed):
-            reason = outcome.reason.splitlines()[0] if outcome.reason else "no reason given"
-            self._console.print(escape(f"failed: {case}: {reason}"), highlight=False, soft_wrap=True)
+            reason = outcome.reason.strip().splitlines()[0] if outcome.reason.strip() else "no reason given"
+            self._say(f"failed: {case}: {reason}")
         elif not self._console.is_terminal and self._line_is_due():
-            line = f"{self._done}/{self._total} {outcome.status}: {case}"
-            self._console.print(escape(line), highlight=False, soft_wrap=True)
+            self._say(f"{self._done}/{self._total} {outcome.status}: {case}")
+
+    def wait(self, why: str) -> None:
+        """The run stands still for a reason that people should know."""
+        self._say(why)
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(one_line(line)), highlight=False, soft_wrap=True)
 
     def _line_is_due(self) -> bool:
         now = time.monotonic()

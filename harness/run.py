@@ -18,7 +18,8 @@ from harness.folder import LEDGER, sole_writer, write_environment
 from harness.ledger import Ledger
 from harness.local import Local
 from harness.outcome import Measured, Outcome
-from harness.plan import Plan
+from harness.plan import Plan, checked
+from harness.turns import Turn
 
 MakeExecutor = Callable[[Plan], Executor]
 
@@ -28,6 +29,7 @@ class Observer(Protocol):
 
     def begin(self, total: int, done: int) -> None: ...
     def start(self, case: Case) -> None: ...
+    def wait(self, why: str) -> None: ...
     def finish(self, case: Case, outcome: Outcome) -> None: ...
 
 
@@ -43,12 +45,12 @@ class Summary:
 
 
 def execute(
-    folder: Path, observer: Observer, make_executor: MakeExecutor = Local, corpus: Path | None = None
+    folder: Path, observer: Observer, make_executor: MakeExecutor | None = None, corpus: Path | None = None
 ) -> Summary:
     """Run every case of the folder's plan that has not ended yet.
 
     Args:
-        make_executor: plan -> who runs its cases; this machine, as a rule.
+        make_executor: plan -> who runs its cases; this machine, taking turns to time, where absent.
         corpus: the plan's text, where the record of the run was redacted and does not say which it is.
 
     Raises:
@@ -68,7 +70,8 @@ def execute(
             plan.require_corpus(remaining)
             places = Places(facts)
             try:
-                with make_executor(plan) as executor:
+                turn = Turn(folder.name, observer.wait)
+                with make_executor(plan) if make_executor else Local(plan, turn) as executor:
                     _run_all(remaining, executor, ledger, observer, places)
             finally:
                 places.write(ledger, folder)
@@ -77,10 +80,10 @@ def execute(
 
 def _plan(facts: dict[str, Any], folder: Path) -> Plan:
     try:
-        return Plan.model_validate(facts["plan"])
-    except ValueError as error:  # pydantic's is one; an imported run's plan is a name alone
+        return checked(facts.get("plan"), "plan")
+    except UserError as error:  # an imported run's plan is a name alone
         raise UserError(
-            f"{folder}: no plan that can be run here",
+            f"{folder}: no plan that can be run here ({error})",
             remedy="an imported run is read by `report` and `compare`; start a new one to measure",
         ) from error
 
@@ -112,7 +115,7 @@ class Places:
     """
 
     def __init__(self, facts: dict[str, Any]) -> None:
-        self._environment: dict[str, Any] = facts["environment"]
+        self._environment: dict[str, Any] = facts.get("environment", {})
         self._machines: dict[str, Any] = facts.get("machines", {})
 
     def note(self, ended: Ended) -> None:
@@ -123,4 +126,10 @@ class Places:
     def write(self, ledger: Ledger, folder: Path) -> None:
         ledger.set_fact("environment", self._environment)
         ledger.set_fact("machines", self._machines)
-        write_environment(folder, ledger.facts()["environment"])
+        try:
+            write_environment(folder, ledger.facts()["environment"])
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot write environment.json: {error.strerror or error}",
+                remedy="make room, then go on with --resume",
+            ) from error

@@ -1,7 +1,7 @@
 """One worker process seen from its parent: start it, give it a case, wait, and end it if it does not answer.
 
-Whatever a case does to its process, an exception, a signal or silence, becomes that case's outcome; the
-next case gets a fresh process.
+Whatever a case does to its process, an exception, a signal, silence or nonsense, becomes that case's outcome;
+the next case gets a fresh process.  Nothing that a worker started outlives it, nor this process.
 
 A worker that waits is stopped (SIGSTOP) until its next case: no thread of it spins beside whoever is being
 timed.  Asking OpenMP for a passive wait would do that too, but it changes what is measured: torch's layers on
@@ -22,20 +22,27 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import outcome as outcomes
+import psutil
+
+from harness import out_of_memory
 from harness.case import Case
+from harness.guardian import Guardian
 from harness.outcome import Failed, Outcome, Unsupported
+from harness.protocol import MAXIMUM_ANSWER_BYTES, Absent, BadAnswer, Ready, read_greeting, read_outcome
 from harness.studies.study import STUDIES
 
 START_SECONDS = 120.0
 """How long a worker may take to load its backend."""
 TERMINATE_SECONDS = 2.0
 """How long a process that was told to end gets before it is killed."""
-MAXIMUM_ANSWER_BYTES = 256 * 2**20
+MAXIMUM_LOG_BYTES = 64 * 2**20
+"""A worker that prints more than this is ended: its log is a file, and the disk is everybody's."""
+LOOK_SECONDS = 1.0
+"""How often a waiting parent looks whether the worker still lives and what it has printed."""
 
 
-class WorkerSilent(RuntimeError):
-    """The worker died, or did not answer in time; the message says which."""
+class WorkerLost(RuntimeError):
+    """The worker died, did not answer in time, or spoke nonsense; the message says which."""
 
 
 class Supervisor:
@@ -46,24 +53,29 @@ class Supervisor:
         self.description: dict[str, Any] | None = None
         self._setup: dict[str, Any] = {"backend": backend, "num_threads": num_threads, "corpus": corpus}
         self._process: subprocess.Popen[bytes] | None = None
+        self._guardian: Guardian | None = None
+        self._kills_before = 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
-        self._pending = b""
         self._unavailable: str | None = None
 
     def run(self, case: Case, *, budget_seconds: float, max_seconds: float, hang_seconds: float) -> Outcome:
         """One case, to its end."""
         try:
-            if STUDIES[case.study].needs_fresh_process():
+            if case.study in STUDIES and STUDIES[case.study].needs_fresh_process():
                 self._end()
             self._start()
             if self._unavailable is not None:
                 return Unsupported(self._unavailable)
             request = {"case": case.to_json(), "budget_seconds": budget_seconds, "max_seconds": max_seconds}
-            return outcomes.from_json(self._ask(request, hang_seconds)["outcome"])
-        except WorkerSilent as silence:
+            return read_outcome(self._ask(request, hang_seconds), case.key)
+        except BadAnswer as error:
             log = self._log_tail()
             self._end()
-            return Failed(str(silence), log)
+            return Failed(f"the worker's answer was refused: {error}", log)
+        except WorkerLost as loss:
+            log = self._log_tail()
+            self._end()
+            return Failed(str(loss), log)
 
     def kill(self) -> None:
         """Kill the worker, from any thread; the case that it is at fails."""
@@ -79,7 +91,6 @@ class Supervisor:
     def _start(self) -> None:
         if self._process is not None or self._unavailable is not None:
             return
-        self._pending = b""
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-m", "harness.worker"],
             stdin=subprocess.PIPE,
@@ -88,48 +99,58 @@ class Supervisor:
             env=_environment(self._setup["num_threads"]),
             start_new_session=True,
         )
-        answer = self._ask(self._setup, START_SECONDS)
-        self._unavailable = answer.get("unavailable")
-        self.description = answer.get("ready", {"unavailable": self._unavailable})
-        if self._unavailable is not None:
-            self._end()
+        self._guardian = Guardian(self._process.pid)
+        match read_greeting(self._ask(self._setup, START_SECONDS)):
+            case Ready(description):
+                self.description = description
+            case Absent(reason):
+                self._unavailable = reason
+                self.description = {"unavailable": reason}
+                self._end()
 
-    def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], seconds: float) -> bytes:
         """Send one line, wait for one line.
 
         Raises:
-            WorkerSilent: the worker died or let `seconds` pass.
+            WorkerLost: the worker died or let `seconds` pass.
         """
         process = self._process
         assert process is not None
         assert process.stdin is not None
+        self._kills_before = out_of_memory.kills()
+        self._log.seek(0)  # the worker stands still, and writes through this very file position
+        self._log.truncate()
         _signal_group(process, signal.SIGCONT)
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerSilent(self._death()) from None
+            raise WorkerLost(self._death()) from None
         line = self._read_line(time.monotonic() + seconds, seconds)
         _signal_group(process, signal.SIGSTOP)
-        return dict(json.loads(line))
+        return line
 
     def _read_line(self, deadline: float, seconds: float) -> bytes:
         process = self._process
         assert process is not None
         assert process.stdout is not None
+        answer = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._pending:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise WorkerSilent(f"no answer within {seconds:g} s: ended as hung")
-                chunk = os.read(process.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise WorkerSilent(self._death())
-                self._pending += chunk
-                if len(self._pending) > MAXIMUM_ANSWER_BYTES:
-                    raise WorkerSilent(f"answer above {MAXIMUM_ANSWER_BYTES >> 20} MiB: refused")
-        line, self._pending = self._pending.split(b"\n", 1)
-        return line
+            while not answer.endswith(b"\n"):
+                ended = process.poll() is not None  # asked first: what it said before its end is then there
+                ready = selector.select(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+                chunk = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+                answer += chunk
+                if not chunk and (ready or ended):  # where a child of its own holds the pipe, it never closes
+                    raise WorkerLost(self._death())
+                if len(answer) > MAXIMUM_ANSWER_BYTES:
+                    raise WorkerLost(f"answer above {MAXIMUM_ANSWER_BYTES >> 20} MiB: refused")
+                if os.fstat(self._log.fileno()).st_size > MAXIMUM_LOG_BYTES:
+                    raise WorkerLost(f"printed more than {MAXIMUM_LOG_BYTES >> 20} MiB: ended")
+                if not answer.endswith(b"\n") and time.monotonic() >= deadline:
+                    raise WorkerLost(f"no answer within {seconds:g} s: ended as hung")
+        return bytes(answer)
 
     def _death(self) -> str:
         process = self._process
@@ -138,15 +159,20 @@ class Supervisor:
             code = process.wait(timeout=TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
             return "worker closed its answers without ending"
+        if code == -signal.SIGKILL:
+            cause = out_of_memory.likely_cause(self._kills_before, out_of_memory.kills())
+            return f"worker killed by signal SIGKILL ({cause})"
         if code < 0:
-            return f"worker killed by signal {signal.Signals(-code).name}"
+            return f"worker killed by signal {_signal_name(-code)}"
         return f"worker exited with status {code}"
 
     def _end(self) -> None:
-        """TERM, then KILL, to the worker and everything it started."""
+        """TERM, then KILL, to the worker and everything it started, in its group or out of it."""
         process, self._process = self._process, None
+        guardian, self._guardian = self._guardian, None
         if process is None:
             return
+        started = _descendants(process.pid)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -159,7 +185,12 @@ class Supervisor:
             pass
         finally:
             _signal_group(process, signal.SIGKILL)
+            for descendant in started:  # psutil knows a process from another that got its number
+                with contextlib.suppress(psutil.Error):
+                    descendant.kill()
             process.wait()
+            if guardian is not None:
+                guardian.dismiss()
 
     def _log_tail(self, size: int = 8000) -> str:
         """The end of what the worker printed."""
@@ -171,6 +202,20 @@ class Supervisor:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return str(number)
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _environment(num_threads: int) -> dict[str, str]:

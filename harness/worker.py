@@ -43,10 +43,9 @@ def main() -> None:
     _answer(answers, {"ready": worker.describe()})
     for line in sys.stdin:
         request = json.loads(line)
-        outcome = worker.run(
-            Case.from_json(request["case"]), request["budget_seconds"], request["max_seconds"]
-        )
-        _answer(answers, {"outcome": outcomes.to_json(outcome)})
+        case = Case.from_json(request["case"])
+        outcome = worker.run(case, request["budget_seconds"], request["max_seconds"])
+        _answer(answers, {"key": case.key, "outcome": outcomes.to_json(outcome)})
 
 
 class Unavailable(RuntimeError):
@@ -95,10 +94,10 @@ class Worker:
         """Measure one case; whatever goes wrong in it is its outcome."""
         from harness.studies.study import STUDIES, Context
 
-        study = STUDIES[case.study]
         context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds)
         before = self.backend.compilation()
         try:
+            study = STUDIES[case.study]
             reason = study.why_not(case, context)
             outcome = Unsupported(reason) if reason else study.measure(case, context)
             return with_compilation(outcome, before, self.backend.compilation())

@@ -12,14 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+from harness.text import one_line
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What spreadsheets take for the beginning of a formula, the full-width forms among it."""
 _LABEL_LENGTH = 48
 
 
 def spreadsheet_cell(value: Any) -> Any:
     """A string that a spreadsheet would run as a formula gets a leading apostrophe; numbers are kept."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_FORMULA):
         return f"'{value}"
     return value
 
@@ -55,11 +57,6 @@ def markdown_code(text: Any) -> str:
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}sh\n{line}\n{fence}"
-
-
-def one_line(text: Any) -> str:
-    """Control and direction characters, line ends among them, become a space."""
-    return _CONTROL.sub(" ", str(text)).strip()
 
 
 def label(text: Any) -> str:

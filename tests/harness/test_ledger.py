@@ -52,7 +52,7 @@ def test_a_case_that_was_not_planned_cannot_end(ledger):
 
 def test_facts_are_kept_and_replaced(ledger):
     ledger.set_fact("run_id", "s")
-    assert ledger.facts() == {"schema_version": 1, "run_id": "s", "plan": {"name": "p"}}
+    assert ledger.facts() == {"schema_version": 2, "run_id": "s", "plan": {"name": "p"}}
 
 
 def test_a_second_process_reads_while_the_first_writes(ledger):
@@ -72,7 +72,7 @@ def test_damage_is_one_line_that_names_the_file(tmp_path, content):
 
 def test_another_schema_is_refused(ledger):
     ledger.set_fact("schema_version", 99)
-    with pytest.raises(UserError, match="expected schema version 1; got 99"):
+    with pytest.raises(UserError, match="expected schema version 2; got 99"):
         Ledger.open(ledger.path)
 
 

@@ -115,6 +115,8 @@ def statuses(pid):
     found = {}
     with contextlib.suppress(psutil.NoSuchProcess):
         for worker in psutil.Process(pid).children():
+            if "harness.worker" not in worker.cmdline():
+                continue  # the guardian of one
             status = worker.status()
             found[worker.pid] = status if status == psutil.STATUS_STOPPED else "awake"
     return found
