@@ -1,13 +1,14 @@
 # make run    set up .venv with exact pins, run the quick plan, write the report
 # make test   the same set-up, then every test
 # make bench  pytest-benchmark, grouped by cell and pass
+# make faults the long form of the fault suite: 100 kill points; writes docs/faults.md
 # make lint   style, types, import rules
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint setup clean
+.PHONY: run test bench faults lint setup clean
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.installed
@@ -26,6 +27,9 @@ test: setup
 
 bench: setup
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,iqr,rounds
+
+faults: setup
+	$(BIN)/python -m pytest tests/faults --numprocesses 0 --kill-points 100 --write-faults
 
 lint: setup
 	$(BIN)/ruff check .

@@ -21,18 +21,18 @@ from harness.turns import Turn
 
 
 class Local:
-    """The executor of one machine.
+    """The executor of one machine."""
 
-    Args:
-        turn: taken before the first timed case and ended after the last; None where nobody else can time.
-    """
-
-    def __init__(self, plan: Plan, turn: Turn | None = None) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._turn = turn
+        self._turn: Turn | None = None
         self._workers = Workers(
             lambda backend: Supervisor(backend, plan.threads, plan.corpus),
         )
+
+    def take_turns(self, turn: Turn) -> None:
+        """Take this turn before the first timed case, and end it after the last."""
+        self._turn = turn
 
     @cached_property
     def _machine(self) -> Machine:

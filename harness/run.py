@@ -45,12 +45,12 @@ class Summary:
 
 
 def execute(
-    folder: Path, observer: Observer, make_executor: MakeExecutor | None = None, corpus: Path | None = None
+    folder: Path, observer: Observer, make_executor: MakeExecutor = Local, corpus: Path | None = None
 ) -> Summary:
     """Run every case of the folder's plan that has not ended yet.
 
     Args:
-        make_executor: plan -> who runs its cases; this machine, taking turns to time, where absent.
+        make_executor: plan -> who runs its cases; this machine, as a rule, where runs take turns to time.
         corpus: the plan's text, where the record of the run was redacted and does not say which it is.
 
     Raises:
@@ -70,8 +70,9 @@ def execute(
             plan.require_corpus(remaining)
             places = Places(facts)
             try:
-                turn = Turn(folder.name, observer.wait)
-                with make_executor(plan) if make_executor else Local(plan, turn) as executor:
+                with make_executor(plan) as executor:
+                    if isinstance(executor, Local):  # elsewhere a scheduler keeps timed cases apart
+                        executor.take_turns(Turn(folder.name, observer.wait))
                     _run_all(remaining, executor, ledger, observer, places)
             finally:
                 places.write(ledger, folder)

@@ -17,7 +17,7 @@ SOURCES = [
 ]
 EXCEPTIONS = {"implementations/backends/numba_cpu/compiling.py": {"import pickle"}}
 """Numba's own format for its cache of compiled kernels: machine code, as trusted as an installed library."""
-WALL_CLOCK = {"harness/folder.py", "harness/run.py"}
+WALL_CLOCK = {"harness/folder.py", "harness/run.py", "harness/selftest/table.py"}
 """Where a moment is written down; a duration is a difference of `time.monotonic`."""
 
 
