@@ -119,7 +119,7 @@ def test_share_of_the_matrix_product_rate(benchmark: Any, seq_len: int, scheme: 
     """H = 256, 64 lags: 2H³T over the total time, as a share of this machine's rate on such products.
 
     The aim is 0.6.  On a busy machine of two hardware threads that shared one core it came to 0.52 to 0.68
-    (orthogonal) and 0.56 to 0.75 at T = 200, and to 1.7 and 2.1 at T = 1000, where most rows soon count no more.
+    (orthogonal) and 0.56 to 0.75 at T = 200, and to 1.7 and 2.1 at T = 1000, where few rows count for long.
     """
     hidden_size = 256
     parameters, inputs = network("rnn_tanh", hidden_size, seq_len, scheme)
