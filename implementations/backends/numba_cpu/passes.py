@@ -22,7 +22,7 @@ WINDOW = 64
 """Steps of a window, where a pass is divided by stages."""
 WORTH_A_THREAD = 2e6
 """Multiply-adds below which waking a thread costs more than it brings."""
-WORTH_STAGES = 1e7
+WORTH_STAGES = 3e7
 """The same, where threads also wait for each other."""
 
 Span = tuple[int, int]
