@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 from harness.ledger import Entry, Ledger
 from harness.outcome import Failed, Measured, Unsupported
 from harness.redact import Redactor
+from harness.report import machines
 
 _ORDER = (
     *("backend", "cell", "pass", "initialization", "gain", "forget_bias", "inputs"),
@@ -73,13 +75,40 @@ class Run:
         return self._frames.get(study, pd.DataFrame(columns=list(IDENTITY)))
 
     def measured(self, study: str) -> pd.DataFrame:
-        """The rows of :meth:`frame` that hold a measurement."""
+        """The rows of :meth:`frame` that hold a measurement.
+
+        Where comparisons are confined to one machine each, `machine` holds its short name, "A".
+        """
         frame = self.frame(study)
-        return frame[frame["status"] == "measured"].reset_index(drop=True)
+        frame = frame[frame["status"] == "measured"].reset_index(drop=True)
+        if machines.AXIS in self._joined(study) and machines.AXIS in frame:
+            frame[machines.AXIS] = frame[machines.AXIS].map(self.machines)
+        return frame
 
     def axes(self, study: str) -> list[str]:
-        """Names of the study's axes, as columns of :meth:`frame`."""
-        return axis_columns([entry for entry in self.entries if entry.case.study == study])
+        """Names of the study's axes, as columns of :meth:`frame`.
+
+        The machine is one of them for what only compares on one machine, in a run that had several: so
+        whoever groups by the axes never pools nor compares across machines.
+        """
+        found = axis_columns([entry for entry in self.entries if entry.case.study == study])
+        return [*self._joined(study), *found]
+
+    @cached_property
+    def machines(self) -> dict[str, str]:
+        """Fingerprint of each machine that measured something -> its short name: "A", "B", …"""
+        return machines.short_names(self.entries)
+
+    @cached_property
+    def _timed_on(self) -> set[str]:
+        """The machines whose times, or bytes, would be compared."""
+        return set(machines.short_names(e for e in self.entries if e.case.study in machines.CONFINED))
+
+    def _joined(self, study: str) -> list[str]:
+        """The axis that no plan has: the machine, where it matters and differs."""
+        own = any(machines.AXIS in e.case.axes for e in self.entries if e.case.study == study)
+        apart = study in machines.CONFINED and len(self._timed_on) > 1 and not own
+        return [machines.AXIS] if apart and machines.AXIS in self.frame(study) else []
 
     def counts(self, study: str | None = None) -> dict[str, int]:
         """How many cases (of one study) ended how."""

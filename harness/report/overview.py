@@ -32,7 +32,7 @@ def what_and_where(run: Run) -> list[tuple[str, str]]:
         ("Cases", ending(run)),
         ("Started", _moment(run.facts.get("started_at"))),
         ("Time in cases", duration(seconds)),
-        ("Machine", _machine(environment)),
+        ("Machine", _machines(run) or _machine(environment)),
         ("Threads", _threads(run, plan)),
         ("Software", _software(environment)),
         *_warnings(environment),
@@ -117,6 +117,21 @@ def _machine(environment: Mapping[str, Any]) -> str:
     if environment.get("platform"):
         words.append(str(environment["platform"]))
     return ", ".join(words)
+
+
+def _machines(run: Run) -> str:
+    """Where there were several: which, by the short names that the tables and figures use."""
+    if len(run.machines) < 2:
+        return ""
+    recorded = _mapping(run.facts.get("machines"))
+    words = [
+        f"{name}: {_machine(_mapping(recorded.get(fingerprint))) or one_line(fingerprint)}"
+        for fingerprint, name in run.machines.items()
+    ]
+    return (
+        f"{counted(len(words), 'machine')}, whose times are never compared with each other: "
+        f"{'; '.join(words)}"
+    )
 
 
 def _gpus(recorded: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.machines import apart, with_place
 from harness.report.questions import Answer, question
 from harness.report.statistics import geometric_mean
 from harness.report.summaries.grouping import groups, least, most, only, records
@@ -57,7 +58,8 @@ def _shares(summary: Limits) -> list[str]:
         return []
     varying, _ = split_constant(summary.frame, summary.axes)
     found = []
-    for backend, part in summary.frame.groupby("backend", sort=True):
+    for chosen, part in groups(summary.frame, ["backend", *apart(summary.axes)]):
+        backend = with_place(chosen["backend"], chosen)
         mean = geometric_mean(part["share"])
         low, high = least(part, "share"), most(part, "share")
         words = f"{backend} reaches {percent(mean)} of the limit"
@@ -74,7 +76,8 @@ def _shares(summary: Limits) -> list[str]:
 def _machine(summary: Limits) -> list[str]:
     """The machine's own rates where nothing is narrow."""
     sentences = []
-    for device, part in summary.rates.groupby("device", sort=True):
+    for (machine, device), part in summary.rates.groupby(["machine", "device"], sort=True, dropna=False):
+        name = "this machine" if missing(machine) else f"machine {machine}"
         words = [
             f"{significant(row['rate'] / 1e9)} GFLOP/s in a large {row['dtype']} product"
             for row in records(part[part["kernel"] == "large_product"])
@@ -84,14 +87,15 @@ def _machine(summary: Limits) -> list[str]:
             for row in records(part[part["kernel"] == "copy"])
         ]
         if words:
-            sentences.append(f"On the {device} this machine reaches {listed(words)}.")
+            sentences.append(f"On the {device} {name} reaches {listed(words)}.")
     return sentences or [f"{counted(len(summary.rates), 'rate')} of this machine were measured."]
 
 
 def _own_products(summary: Limits) -> list[str]:
     """How near a backend's own recurrent product comes to the large product of a library."""
     sentences = []
-    for backend, part in summary.own.groupby("backend", sort=True):
+    for (machine, backend), part in summary.own.groupby(["machine", "backend"], sort=True, dropna=False):
+        name = with_place(str(backend), {"machine": machine})
         low, high = least(part, "share_of_large"), most(part, "share_of_large")
         words = [
             f"{percent(row['share_of_large'])} ({row['rows']:.0f} × {row['inner']:.0f} by "
@@ -100,7 +104,7 @@ def _own_products(summary: Limits) -> list[str]:
         ]
         reached = words[0] if len(part) == 1 else f"from {words[0]} to {words[1]}"
         sentences.append(
-            f"The recurrent product of {backend}, by itself, reaches {reached} of the large product's rate."
+            f"The recurrent product of {name}, by itself, reaches {reached} of the large product's rate."
         )
     return sentences
 

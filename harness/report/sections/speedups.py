@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.report.frames import Run
+from harness.report.machines import apart, with_place
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, records
 from harness.report.summaries.speedups import Speedups, speedups
@@ -31,7 +32,8 @@ def answer(run: Run) -> Answer | None:
         return None
     overall = _overall(summary)
     head = [
-        f"{times(row['speedup'])} the speed of {row['peer']} ({_interval(row)}at worst {times(row['worst'])})"
+        f"{times(row['speedup'])} the speed of {with_place(row['peer'], row)} "
+        f"({_interval(row)}at worst {times(row['worst'])})"
         for row in overall
     ]
     return Answer(
@@ -47,9 +49,10 @@ def _ours(summary: Speedups) -> Any:
 
 
 def _overall(summary: Speedups) -> list[dict[str, Any]]:
-    """The rows over all cells and passes, one per peer, the closest peer first."""
+    """The rows over all cells and passes, one per peer (and machine), the closest peer first."""
     ours = _ours(summary)
-    rows = ours[ours[summary.kinds].isna().all(axis=1)] if summary.kinds else ours
+    kinds = [kind for kind in summary.kinds if kind not in apart(summary.kinds)]
+    rows = ours[ours[kinds].isna().all(axis=1)] if kinds else ours
     return records(rows.sort_values("speedup"))
 
 
@@ -68,7 +71,7 @@ def _verdicts(row: Mapping[str, Any]) -> str:
 
 def _worst(row: Mapping[str, Any], summary: Speedups) -> str:
     place = _place(row, summary)
-    begin = f"Against {row['peer']}, over {counted(int(row['points']), 'case')}"
+    begin = f"Against {with_place(row['peer'], row)}, over {counted(int(row['points']), 'case')}"
     if row["worst"] >= 1:
         return f"{begin}: nowhere slower; the least lead is {times(row['worst'])}{place}{_verdicts(row)}."
     return f"{begin}: slower at {times(row['worst'])} in the worst of them{place}{_verdicts(row)}."

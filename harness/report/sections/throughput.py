@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.machines import apart, with_place
 from harness.report.questions import Answer, question
 from harness.report.statistics import geometric_mean
 from harness.report.summaries.grouping import groups, least, most, only, records
@@ -104,7 +105,9 @@ def _against_reference(summary: Throughput) -> list[str]:
     frame = summary.frame.dropna(subset=["speedup"])
     varying, _ = split_constant(summary.frame, summary.axes)
     sentences = []
-    for backend, part in frame[frame["backend"] != summary.reference].groupby("backend", sort=True):
+    others = frame[frame["backend"] != summary.reference].sort_values("backend", kind="stable")
+    for chosen, part in groups(others, ["backend", *apart(summary.axes)]):
+        backend = with_place(chosen["backend"], chosen)
         low, high = least(part, "speedup"), most(part, "speedup")
         sentence = f"{backend}: {times(geometric_mean(part['speedup']))} the speed of {summary.reference}"
         slowest, fastest = times(low["speedup"]), times(high["speedup"])

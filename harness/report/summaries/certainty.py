@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.machines import apart
 from harness.report.simulation import FalsePositives, Spread, coverage, false_positives, power
+from harness.report.summaries.grouping import groups
 from harness.report.summaries.throughput import last_attempt, throughput
 
 REPLICATES = (3, 5, 10)
@@ -72,11 +74,12 @@ def certainty(run: Run) -> Certainty | None:
 
 
 def speed_change(processes: pd.DataFrame) -> float:
-    """The ninth decile of `probe_seconds` over the first."""
+    """The ninth decile of `probe_seconds` over the first, on the machine where it is largest."""
     if "probe_seconds" not in processes or processes["probe_seconds"].isna().all():
         return np.nan
-    low, high = processes["probe_seconds"].quantile([0.1, 0.9])
-    return float(high / low)
+    known = processes.dropna(subset=["probe_seconds"])
+    parts = [part["probe_seconds"] for _, part in groups(known, apart(known.columns))]
+    return max(float(part.quantile(0.9) / part.quantile(0.1)) for part in parts)
 
 
 def measured_spread(processes: pd.DataFrame, samples: pd.DataFrame) -> Spread | None:

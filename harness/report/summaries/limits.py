@@ -21,23 +21,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.report import machines
 from harness.report.frames import Run
-from harness.report.summaries.grouping import groups, has, most, only, records
+from harness.report.summaries.grouping import groups, has, most, only, records, rows_of
 from harness.report.summaries.throughput import throughput
 from harness.report.words import missing
 
 STUDY = "limits"
 OWN = "own_recurrent_product"
 """A backend's own product: no limit, but held against the large one."""
-KERNEL = ["device", "kernel", "dtype", "rows", "inner", "columns"]
+KERNEL = ["machine", "device", "kernel", "dtype", "rows", "inner", "columns"]
+"""What has one rate; the machine is missing where the run had one only."""
 DEMANDS = ("device", "input_rows", "gate_rows", "input_product_flop", "recurrent_product_flop", "bytes")
 
 
 @dataclass(frozen=True)
 class Limits:
     """Args:
-    rates: one row per kernel, its shape, dtype and device: rate (FLOP or bytes per second), the backend
-        whose library reached it and the method; cache_bytes where it is a copy.
+    rates: one row per kernel, its shape, dtype, device and machine: rate (FLOP or bytes per second), the
+        backend whose library reached it and the method; cache_bytes where it is a copy.
     frame: one row per timed setting and backend that has a limit: flop_per_second,
         limit_flop_per_second, share (of the limit), share_of_large (of the large product's rate), bound
         ("compute" or "bandwidth"), compute_seconds, bandwidth_seconds, seconds, and own_product_… of its own
@@ -56,6 +58,8 @@ class Limits:
 def limits(run: Run) -> Limits | None:
     """The summary, or None where no rate was measured."""
     kernels = run.measured(STUDY)
+    if not machines.apart(run.axes(STUDY)):
+        kernels = kernels.drop(columns=machines.AXIS, errors="ignore")
     every = _rates(kernels, [*KERNEL, "backend"])
     if every.empty:
         return None
@@ -106,7 +110,8 @@ def _own_share(case: Mapping[str, Any], own: pd.DataFrame) -> dict[str, Any]:
     """The rate of the case's recurrent product by its backend's own kernel, where it has one."""
     shape = case["backend"], case["device"], case.get("dtype"), case["batch_size"], case["hidden_size"]
     names = ["backend", "device", "dtype", "rows", "inner", "columns"]
-    found = own[(own[names] == [*shape, case["gate_rows"]]).all(axis=1)]
+    found = rows_of(own, {"machine": case.get("machine")})
+    found = found[(found[names] == [*shape, case["gate_rows"]]).all(axis=1)]
     if found.empty:
         return {"own_product_flop_per_second": np.nan, "own_product_share_of_large": np.nan}
     row = found.iloc[0]
@@ -123,25 +128,32 @@ class _Rates:
         self._known = {_key(row): float(row["rate"]) for row in records(rates)}
         copies = rates[rates["kernel"] == "copy"]
         self._cache = {
-            row["device"]: 0.0 if missing(row["cache_bytes"]) else float(row["cache_bytes"])
+            _place(row): 0.0 if missing(row["cache_bytes"]) else float(row["cache_bytes"])
             for row in records(copies)
         }
 
     def product(self, case: Mapping[str, Any], kernel: str, *shape: Any) -> float:
         dtype = case.get("dtype")
-        named = dict(zip(KERNEL, (case["device"], kernel, dtype, *shape), strict=True))
+        named = dict(zip(KERNEL, (*_place(case), kernel, dtype, *shape), strict=True))
         return self._known.get(_key(named), np.nan)
 
     def large(self, case: Mapping[str, Any]) -> float:
         """The fastest of the large products in the case's dtype: there is one."""
-        device, dtype = case["device"], case.get("dtype")
-        found = [rate for key, rate in self._known.items() if key[:3] == (device, "large_product", dtype)]
+        dtype = case.get("dtype")
+        large = (*_place(case), "large_product", dtype)
+        found = [rate for key, rate in self._known.items() if key[: len(large)] == large]
         return max(found, default=np.nan)
 
     def copy_seconds(self, case: Mapping[str, Any]) -> float:
-        device = case["device"]
-        bandwidth = self._known.get((device, "copy", None, None, None, None), np.nan)
-        return max(0.0, float(case["bytes"]) - self._cache.get(device, 0.0)) / bandwidth
+        place = _place(case)
+        bandwidth = self._known.get((*place, "copy", None, None, None, None), np.nan)
+        return max(0.0, float(case["bytes"]) - self._cache.get(place, 0.0)) / bandwidth
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Machine and device."""
+    machine = row.get("machine")
+    return (None if missing(machine) else machine, row["device"])
 
 
 def _key(row: Mapping[str, Any], names: Sequence[str] = KERNEL) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.machines import AXIS, apart
 from harness.report.statistics import Estimate, estimate, geometric_mean
 from harness.report.summaries.grouping import groups, least, most
 from harness.report.summaries.throughput import Throughput, by_replicate, throughput, why_invalid
@@ -24,9 +25,10 @@ from harness.report.verdicts import WORDS, Comparison, judge, paired_ratio
 @dataclass(frozen=True)
 class Speedups:
     """Args:
-    frame: one row per backend, peer and kind (cell and pass; all of them: NaN): points, speedup (geometric
-        mean of the peer's time over the backend's) with speedup_low and speedup_high, worst, best, how
-        many points are faster, slower, same, ambiguous, invalid, and `worst_…`: the axes of the worst point.
+    frame: one row per backend, peer and kind (machine, cell and pass; all cells and passes: NaN): points,
+        speedup (geometric mean of the peer's time over the backend's) with speedup_low and speedup_high,
+        worst, best, how many points are faster, slower, same, ambiguous, invalid, and `worst_…`: the axes of
+        the worst point.
     champion: the backend that is fastest most often.
     kinds: the axes of a kind.
     axes: every axis of a setting.
@@ -44,13 +46,14 @@ def speedups(run: Run) -> Speedups | None:
     timed = throughput(run)
     if timed is None:
         return None
-    kinds = [axis for axis in timed.axes if axis in ("cell", "pass")]
+    kinds = [axis for axis in timed.axes if axis in (AXIS, "cell", "pass")]
     rows = []
     for backend, peer in itertools.permutations(timed.frame["backend"].unique(), 2):
         shared = _shared(timed, backend, peer)
         if shared.empty:
             continue
-        parts = [({}, shared), *(groups(shared, kinds) if kinds else [])]
+        whole = apart(kinds)
+        parts = [*groups(shared, whole), *(groups(shared, kinds) if kinds != whole else [])]
         rows += [{"backend": backend, "peer": peer, **kind, **_row(part, timed.axes)} for kind, part in parts]
     if not rows:
         return None
