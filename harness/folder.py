@@ -128,11 +128,8 @@ def find_run(reference: str, results: Path) -> Path:
     for folder in (named, Path(reference)):
         if folder is not None and _is_run(folder):
             found = folder.resolve()
-            if folder is named and found.parent != results.resolve():
-                raise UserError(
-                    f"run {reference!r} leads out of {results}, to {found}",
-                    remedy="give that folder itself, if it is meant",
-                )
+            if folder is named:
+                _require_inside(found, results, reference)
             return found
     known = sorted(p.parent.name for p in results.glob(f"*/{LEDGER}") if not p.parent.is_symlink())
     raise UserError(
@@ -141,6 +138,14 @@ def find_run(reference: str, results: Path) -> Path:
         + (f" such as {known[-1]}" if known else ""),
         remedy="list the folder, or start a run",
     )
+
+
+def _require_inside(found: Path, results: Path, reference: str) -> None:
+    if found.parent != results.resolve():
+        raise UserError(
+            f"run {reference!r} leads out of {results}, to {found}",
+            remedy="give that folder itself, if it is meant",
+        )
 
 
 def write_environment(folder: Path, environment: dict[str, Any]) -> None:

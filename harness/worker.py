@@ -102,7 +102,8 @@ class Worker:
             outcome = Unsupported(reason) if reason else study.measure(case, context)
             return with_compilation(outcome, before, self.backend.compilation())
         except Exception as error:
-            return Failed(f"{type(error).__name__}: {error}", traceback.format_exc()[-8000:])
+            reason = ": ".join(part for part in (type(error).__name__, str(error)) if part)
+            return Failed(reason, traceback.format_exc()[-8000:])
 
 
 def with_compilation(outcome: Outcome, before: Compilation | None, after: Compilation | None) -> Outcome:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.lock import OwnedLock
 from harness.report import overview, pages, reasons
 from harness.report.drawing import save, style
 from harness.report.escape import file_stem, one_line
@@ -21,6 +23,11 @@ from harness.report.tables import Table, Written, write_csv, write_studies, writ
 
 FOLDERS = ("tables", "figures")
 PAGES = ("report.md", "report.html")
+DRAFT_PREFIX = ".report-"
+LOCK = ".report.lock"
+PATIENCE_SECONDS = 600.0
+"""How long one build waits for another of the same run, which takes some seconds as a rule."""
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def build(run_folder: Path, *, redact: bool = False) -> Path:
     """
     run = Run.read(run_folder, redact=redact)
     try:
-        with beside(run_folder) as fresh:
+        with sole_builder(run_folder), beside(run_folder) as fresh:
             _fill(run, fresh)
             replace(fresh, run_folder)
     except OSError as error:
@@ -163,9 +170,39 @@ def _render(run: Run, sections: list[Section], tables: list[Written], folder: Pa
 
 
 @contextmanager
+def sole_builder(run_folder: Path) -> Iterator[None]:
+    """Hold the run's report against a second build; a build that runs already is waited for.
+
+    What a killed build left behind is swept away: whoever holds the lock is the only one with a draft.
+
+    Raises:
+        UserError: another build does not end, or the folder cannot be written.
+    """
+    lock = OwnedLock(run_folder / LOCK, run_folder.name)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not lock.try_acquire():
+        if time.monotonic() > deadline:
+            holder = lock.holder()
+            who = f"process {holder.process}, since {holder.since}," if holder else "another process"
+            raise UserError(
+                f"{run_folder}: {who} is writing its report, and has not ended",
+                expected=f"an end within {PATIENCE_SECONDS:g} s",
+                remedy="end that process, then build the report again",
+            )
+        time.sleep(POLL_SECONDS)
+    try:
+        for leftover in run_folder.glob(f"{DRAFT_PREFIX}*"):
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def beside(run_folder: Path) -> Iterator[Path]:
     """An empty folder within the run's, gone afterwards whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix=".report-", dir=run_folder))
+    folder = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=run_folder))
     try:
         yield folder
     finally:

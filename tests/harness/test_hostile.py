@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import random
+import re
 import sqlite3
 from html.parser import HTMLParser
 from pathlib import Path
@@ -139,8 +140,11 @@ def test_a_link_out_of_the_results_is_not_followed(tmp_path, name):
 
 @pytest.fixture
 def ledger(tmp_path):
+    return write_ledger(tmp_path / "ledger.sqlite")
+
+
+def write_ledger(path: Path) -> Path:
     cases = [Case("parity", {"backend": "numpy", "seq_len": n}) for n in range(20)]
-    path = tmp_path / "ledger.sqlite"
     with Ledger.create(path, {"run_id": "r", "plan": {"name": "p"}, "environment": {}}, cases) as ledger:
         for case in cases:
             outcome = Measured({"x": [case.axes["seq_len"], 0.5]}, {"agrees": True})
@@ -159,9 +163,11 @@ def everything(path: Path):
 def test_flipped_bytes_are_named_or_harmless(ledger):
     """No byte of the file, whichever flips, changes a number or loses a row in silence."""
     whole, data, draw, named = everything(ledger), ledger.read_bytes(), random.Random(7), 0
-    for _ in range(200):
+    numbers = [match.start() for match in re.finditer(rb"(?<=[\[ ])[0-9.]+(?=[\],])", data)]
+    places = [*(draw.randrange(len(data)) for _ in range(150)), *(draw.choice(numbers) for _ in range(50))]
+    for place in places:
         damaged = bytearray(data)
-        damaged[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        damaged[place] ^= 1 << draw.randrange(8)
         ledger.write_bytes(damaged)
         for beside in ("-wal", "-shm"):
             ledger.with_name(ledger.name + beside).unlink(missing_ok=True)
@@ -240,10 +246,13 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile_report(tmp_path_factory):
+    return write_hostile_report(tmp_path_factory.mktemp("hostile"))
+
+
+def write_hostile_report(folder: Path) -> Path:
     """A report of a run in which every word that may come from outside is hostile."""
     from harness.report import write_report
 
-    folder = tmp_path_factory.mktemp("hostile")
     cases, outcomes = [], []
     for i, name in enumerate(NAMES):
         cases.append(Case("parity", {"backend": "numpy", "cell": name, "seq_len": i}))

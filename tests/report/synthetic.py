@@ -261,12 +261,11 @@ FACTS: dict[str, Any] = {
 
 
 def write_run(folder: Path, listed: Iterable[Item], facts: dict[str, Any] | None = None) -> Path:
-    """A run's folder with its ledger; a case whose outcome is None stays open."""
+    """A run's folder with its ledger; a case whose outcome is None stays open, a fact of None is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = list(listed)
-    with Ledger.create(
-        folder / "ledger.sqlite", {**FACTS, **(facts or {})}, [case for case, _ in listed]
-    ) as ledger:
+    known = {name: fact for name, fact in {**FACTS, **(facts or {})}.items() if fact is not None}
+    with Ledger.create(folder / "ledger.sqlite", known, [case for case, _ in listed]) as ledger:
         ledger._connection.execute("PRAGMA synchronous = OFF")  # a test's ledger need not survive a power cut
         for case, outcome in listed:
             if outcome is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +16,7 @@ import pytest
 
 from harness.case import Case
 from harness.errors import UserError
+from harness.lock import OwnedLock
 from harness.outcome import Failed, Measured, Unsupported
 from harness.report import build, write_report
 from harness.report.pictures import FIGURES, FigureKind
@@ -26,7 +30,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith("ledger")
+        if path.is_file() and not path.name.startswith(("ledger", build.LOCK))
     }
 
 
@@ -179,6 +183,57 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one(
         write_report(folder)
     assert tree(folder) == before
     assert not list(folder.glob(".report-*"))
+
+
+def test_two_builds_of_one_run_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_run(tmp_path / "run", [(Case("novel", {"backend": "b"}), Measured({"x": [1]}))])
+    inside: list[str] = []
+    replace = build.replace
+
+    def slowly(fresh: Path, run_folder: Path) -> None:
+        inside.append("in")
+        time.sleep(0.3)  # ample time for the others to come in, were they not kept out
+        replace(fresh, run_folder)
+        inside.append("out")
+
+    monkeypatch.setattr(build, "replace", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        monkeypatch.setattr(build, "_fill", fill_plainly)
+        for written in [pool.submit(write_report, folder) for _ in range(3)]:
+            assert written.result() == folder / "report.html"
+    assert inside == ["in", "out"] * 3
+    assert not list(folder.glob(".report-*"))
+
+
+def fill_plainly(run: object, folder: Path) -> None:
+    """A report without pictures: Matplotlib draws in one thread alone."""
+    for name in build.FOLDERS:
+        (folder / name).mkdir()
+        (folder / name / "x.csv").write_text("x\n")
+    for name in build.PAGES:
+        (folder / name).write_text("x\n")
+
+
+def test_a_build_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_run(tmp_path / "run", [(Case("novel", {"backend": "b"}), Measured({"x": [1]}))])
+    other = OwnedLock(folder / build.LOCK, folder.name)
+    assert other.try_acquire()
+    monkeypatch.setattr(build, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(UserError, match=rf"process {os.getpid()}, since .* is writing its report"):
+        write_report(folder)
+    assert not (folder / "report.html").exists()
+    other.release()
+    assert write_report(folder).is_file()
+
+
+def test_what_a_killed_build_left_is_swept_away(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [(Case("novel", {"backend": "b"}), Measured({"x": [1]}))])
+    (folder / ".report-killed" / "old-tables").mkdir(parents=True)
+    (folder / ".report-notes").write_text("a file is none of ours")
+    (folder / ".report-link").symlink_to(tmp_path, target_is_directory=True)
+    write_report(folder)
+    assert {path.name for path in folder.glob(".report-*")} == {".report-notes", ".report-link"}
+    assert tmp_path.is_dir()
 
 
 def test_figures_of_an_older_report_do_not_stay(tmp_path: Path) -> None:

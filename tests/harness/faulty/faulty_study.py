@@ -98,9 +98,16 @@ def _say(text):
                 data = data[os.write(number, data) :]
 
 
-def _answer_another():
-    _say(json.dumps({"key": FOREIGN_KEY, "outcome": {"status": "unsupported", "reason": "not asked"}}) + "\n")
+def _say_and_wait(text):
+    """Nothing follows: what is read is this alone."""
+    _say(text)
     time.sleep(3600)
+
+
+def _answer_another():
+    _say_and_wait(
+        json.dumps({"key": FOREIGN_KEY, "outcome": {"status": "unsupported", "reason": "not asked"}}) + "\n"
+    )
 
 
 def _print_without_end():
@@ -120,8 +127,8 @@ FAULTS = {
     "hang": _hang,
     "hang_deaf": _hang_deaf,
     "hang_with_children": _hang_with_children,
-    "garbage": lambda: _say("\x1b[31mno JSON\n"),
-    "wrong_shape": lambda: _say('{"key": 1, "outcome": []}\n'),
+    "garbage": lambda: _say_and_wait("\x1b[31mno JSON\n"),
+    "wrong_shape": lambda: _say_and_wait('{"key": 1, "outcome": []}\n'),
     "gigabytes": lambda: _say("x" * 2**20 * 80),
     "answer_another": _answer_another,
     "print_without_end": _print_without_end,
