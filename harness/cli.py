@@ -203,6 +203,9 @@ def _run_app(application: typer.Typer, arguments: list[str] | None) -> None:
     usage_error: Any = typer.BadParameter.__mro__[1]
     try:
         status = application(args=arguments, standalone_mode=False)
+    except Interrupted as error:
+        _complain(str(error))
+        status = exit_status(error)
     except UserError as error:
         status = _complain(str(error))
     except usage_error as error:

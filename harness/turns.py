@@ -31,20 +31,29 @@ class Turn:
         self._lock = OwnedLock(lock_path(), run, shared=True)
         self._say = say
 
-    def take(self) -> None:
+    def take(self, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Return when this run may time; at once where it has its turn already.
+
+        Args:
+            given_up: asked while waiting, whether to wait no longer.
+
+        Returns:
+            Whether it has its turn.
 
         Raises:
             UserError: the lock file cannot be used.
         """
         told, told_at = "", 0.0
         while not self._lock.try_acquire():
+            if given_up():
+                return False
             holder = self._lock.holder() or "another run"
             line = f"waiting: {holder} is timing on this machine, and holds {self._lock.path}"
             if line != told or time.monotonic() - told_at > SAY_AGAIN_SECONDS:
                 self._say(line)
                 told, told_at = line, time.monotonic()
             time.sleep(POLL_SECONDS)
+        return True
 
     def end(self) -> None:
         """Let others time."""

@@ -1,22 +1,25 @@
 """The measuring processes of one Dask worker, for one run: they live from case to case, as on one machine.
 
-Timed cases find one live process per backend and replicate.  Other cases share a pool of as many
+Timed cases find one live process per backend and replicate, and wait for the machine's turn to time, which
+a run that was started there takes too.  Other cases share a pool of as many
 processes as the worker has threads, each with its share of the cores.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from harness.case import Case
 from harness.cluster.messages import Answer, EndedThere, Request
-from harness.local import Workers
+from harness.local import Workers, is_timed
 from harness.outcome import to_json
 from harness.supervisor import Supervisor
+from harness.turns import Turn
 
 END_SECONDS = 10.0
 """How long the cases at work get to notice that their process was killed."""
@@ -47,8 +50,13 @@ class Bench:
         """The cases of a request, one after the other, until the run is ended."""
         ended: list[EndedThere] = []
         backends = {}
-        with self._working():
-            for case in map(Case.from_json, request.cases):
+        cases = [Case.from_json(case) for case in request.cases]
+        with self._working(), ExitStack() as stack:
+            if request.exclusive and any(map(is_timed, cases)):
+                turn = Turn(request.name, logging.getLogger(__name__).warning)
+                stack.callback(turn.end)
+                turn.take(given_up=lambda: self._ended)
+            for case in cases:
                 if self._ended:
                     return Answer(refused="the run was ended")
                 with self._supervisor(case, exclusive=request.exclusive) as supervisor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -56,17 +57,19 @@ def _client(to: Any, name: str) -> Iterator[Client]:
     from distributed.security import Security
 
     try:
+        if name.startswith("tls://") and not Security().get_connection_args("client").get("ssl_context"):
+            raise ValueError("no certificate for TLS is configured here")
         client = Client(
             to,
             timeout=CONNECT_SECONDS,
             set_as_default=False,
             **({"security": Security()} if isinstance(to, str) else {}),
         )
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, CancelledError) as error:
         raise UserError(
-            f"--scheduler {name}: cannot connect: {_cause(error)}",
+            f"--scheduler {name}: cannot connect within {CONNECT_SECONDS:g} s{_cause(error, ': ')}",
             expected="the address of a running `dask scheduler`, such as tcp://10.0.0.1:8786, or slurm",
-            remedy="start one, or look at the address and, for tls://, at Dask's certificates",
+            remedy="start one, or look at the address and, for tls://, at Dask's distributed.comm.tls",
         ) from error
     try:
         yield client
@@ -86,16 +89,21 @@ def _slurm(workers: str) -> Iterator[Any]:
     import dask
     from dask_jobqueue import SLURMCluster
 
-    offered = [
-        *(dask.config.get("jobqueue.slurm.worker-extra-args", None) or []),
-        "--resources",
-        f"{RESOURCE}=1",
-    ]
+    def configured(name: str) -> list[str]:
+        return list(dask.config.get(f"jobqueue.slurm.{name}", None) or [])
+
+    directives = configured("job-extra-directives")
+    if not any(directive.startswith("--exclusive") for directive in directives):
+        directives.append("--exclusive")  # two jobs on one node would disturb each other
     try:
-        cluster = SLURMCluster(processes=1, worker_extra_args=offered)
+        cluster = SLURMCluster(
+            processes=1,
+            worker_extra_args=[*configured("worker-extra-args"), "--resources", f"{RESOURCE}=1"],
+            job_extra_directives=directives,
+        )
     except (ValueError, OSError, RuntimeError) as error:
         raise UserError(
-            f"--scheduler slurm: {_cause(error)}",
+            f"--scheduler slurm: no cluster{_cause(error, ': ')}",
             remedy="set jobqueue.slurm (cores, memory, queue, walltime) in ~/.config/dask/jobqueue.yaml",
         ) from error
     with cluster:
@@ -113,12 +121,15 @@ def _need(module: str, option: str) -> None:
     if find_spec(module) is None:
         raise UserError(
             f"{option} needs {module.replace('_', '-')}, which is not installed",
-            remedy="pip install 'rnn-harness[cluster]'",
+            remedy="in the checkout: pip install --constraint constraints.txt --editable '.[cluster]'",
         )
 
 
-def _cause(error: BaseException) -> str:
-    """The first line of the innermost message."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _cause(error: BaseException, before: str) -> str:
+    """The first line of the innermost message that has one; nothing where there is none."""
+    said = ""
+    following: BaseException | None = error
+    while following is not None:
+        said = next(iter(str(following).splitlines()), "") or said
+        following = following.__cause__
+    return f"{before}{said}" if said else ""

@@ -25,9 +25,9 @@ from harness.cluster.members import Members
 from harness.cluster.messages import Answer, Request, bounded, software
 from harness.errors import Interrupted, UserError
 from harness.executor import Ended, Starting, blocks
+from harness.local import is_timed
 from harness.outcome import Failed, from_json
 from harness.plan import Plan
-from harness.studies.study import STUDIES
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -39,6 +39,8 @@ TASKS_PER_SLOT = 3
 POLL_SECONDS = 2.0
 FIRST_WORKER_SECONDS = 60.0
 """How long the first worker may take to come where somebody else starts the workers."""
+LOST_SECONDS = 300.0
+"""How long a run goes without any worker before it stops; it can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Cluster:
         self._suspects: deque[Case] = deque()
         self._returned: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._refreshed = 0.0
+        self._deserted_at: float | None = None
         self._stack, self._entered = ExitStack(), False
 
     def __enter__(self) -> Cluster:
@@ -109,8 +112,8 @@ class Cluster:
 
     def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
         """What is timed, then all else, then what was there when workers died, one after the other."""
-        seed, timed = self._plan.seed, [case for case in cases if STUDIES[case.study].timing]
-        others = [case for case in cases if not STUDIES[case.study].timing]
+        seed, timed = self._plan.seed, [case for case in cases if is_timed(case)]
+        others = [case for case in cases if not is_timed(case)]
         compared = (Unit(block, exclusive=True) for block in blocks(timed, seed))
         packed = (Unit((case,), exclusive=False) for block in blocks(others, seed) for case in block)
         yield from self._all(compared, lambda: len(self._members), starting)
@@ -142,6 +145,7 @@ class Cluster:
         plan = self._plan
         request = Request(
             run=self._run,
+            name=f"of plan {plan.name} from a cluster",
             software=software(),
             cases=[case.to_json() for case in unit.cases],
             exclusive=unit.exclusive,
@@ -209,15 +213,27 @@ class Cluster:
         if time.monotonic() - self._refreshed < POLL_SECONDS:
             return
         self._require_scheduler()
-        had = len(self._members)
         self._members.refresh()
         self._refreshed = time.monotonic()
-        if had and not len(self._members):
-            self._say("no worker is left; waiting for one")
+        self._require_worker()
         for key, sent in list(self._sent.items()):
             if sent.workers is not None and not self._members.has_any(sent.workers):
                 self._client.cancel([sent.future], force=True)
                 self._again.append(self._sent.pop(key).unit)
+
+    def _require_worker(self) -> None:
+        """One may come back, or another; not for ever, where no queue holds it back."""
+        if len(self._members):
+            self._deserted_at = None
+        elif self._deserted_at is None:
+            self._deserted_at = time.monotonic()
+            until = "as long as it takes" if self._patient else f"{LOST_SECONDS:g} s"
+            self._say(f"no worker is left; waiting {until} for one ({START_COMMAND})")
+        elif not self._patient and time.monotonic() - self._deserted_at > LOST_SECONDS:
+            raise Interrupted(
+                f"no worker was left, and none came within {LOST_SECONDS:g} s",
+                remedy=f"start workers with: {START_COMMAND}; then resume the run",
+            )
 
     def _require_scheduler(self) -> None:
         if self._client.status != "running":

@@ -35,10 +35,12 @@ class Request(_Message):
 
     Args:
         run: names the run, so that what it left behind can be ended.
+        name: the plan's, for people who wait for this run's turn to end.
         num_threads: what each backend of a comparison gets; all cores of the machine where absent.
     """
 
     run: str
+    name: str
     software: Software
     cases: list[dict[str, Any]]
     exclusive: bool

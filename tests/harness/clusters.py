@@ -1,7 +1,11 @@
-"""A Dask cluster of real processes on this machine: a scheduler and two workers, on 127.0.0.1 alone."""
+"""A Dask cluster of real processes on this machine: a scheduler and two workers, on 127.0.0.1 alone.
+
+The kernel ends each of them with the process that started it, so a killed test leaves nobody behind.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -16,6 +20,14 @@ from pathlib import Path
 import psutil
 
 from tests.harness.command import FAULTY, ROOT
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Linux' prctl(2): SIGKILL when the thread that started this process ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass
@@ -86,6 +98,7 @@ class LocalCluster:
                 stdout=stream,
                 stderr=stream,
                 cwd=self.folder,
+                preexec_fn=_end_with_parent,
                 env={**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{root}"},
             )
 
