@@ -54,9 +54,13 @@ def connected(scheduler: str, workers: str | None, say: Callable[[str], None]) -
 def _client(to: Any, name: str) -> Iterator[Client]:
     _need("distributed", "--scheduler")
     from distributed import Client
+    from distributed.comm import parse_address
+    from distributed.comm.registry import get_backend
     from distributed.security import Security
 
     try:
+        if isinstance(to, str):  # before there is a client, which would not end quietly
+            get_backend(parse_address(to)[0])
         if name.startswith("tls://") and not Security().get_connection_args("client").get("ssl_context"):
             raise ValueError("no certificate for TLS is configured here")
         client = Client(
