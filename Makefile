@@ -29,7 +29,7 @@ bench: setup
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 faults: setup
-	$(BIN)/python -m pytest tests/faults --numprocesses 0 --kill-points 100 --write-faults
+	$(BIN)/python -m pytest tests/faults tests/meta/test_guards.py --numprocesses 0 --kill-points 100 --write-faults
 
 lint: setup
 	$(BIN)/ruff check .

@@ -38,6 +38,11 @@ PLAN = {
     },
 }
 PATIENCE_SECONDS = 280.0
+KINDS = {
+    "moment": "the run, at a random moment",
+    "commit": "the run, within a random COMMIT",
+    "worker": "one of its workers, then the run",
+}
 
 
 @dataclass
@@ -49,7 +54,6 @@ class Tally:
     lost: int = 0
     changed: int = 0
     unreadable: int = 0
-    orphans: int = 0
     duplicates: int = 0
     missing: int = 0
     differing: int = 0
@@ -62,6 +66,20 @@ class Tally:
                     self.kills[kind] = self.kills.get(kind, 0) + count
             else:
                 setattr(self, name, getattr(self, name) + value)
+
+    def table(self) -> str:
+        """For the page: what does not differ from one such series to the next, when all is well."""
+        counts = {
+            "kills": sum(self.kills.values()),
+            **{f"… of {KINDS[kind]}": count for kind, count in sorted(self.kills.items())},
+            "acknowledged rows that were lost": self.lost,
+            "acknowledged rows that were changed": self.changed,
+            "rows acknowledged twice": self.duplicates,
+            "ledgers that could not be read": self.unreadable,
+            "cases missing in the end": self.missing,
+            "measured rows unlike an uninterrupted run's": self.differing,
+        }
+        return "\n".join(["| | |", "| --- | ---: |", *(f"| {name} | {n} |" for name, n in counts.items())])
 
 
 def chain(folder: Path, kinds: list[str], expected: dict[str, Outcome], draw: random.Random) -> Tally:

@@ -42,14 +42,22 @@ class Stage:
         """A results folder of its own."""
         return self.folder / name
 
-    def plan(self, name: str, *, study: str = "faulty", how: tuple[str, ...] = ("well",), **settings) -> Path:
+    def plan(
+        self,
+        name: str,
+        *,
+        study: str = "faulty",
+        how: tuple[str, ...] = ("well",),
+        timeout_seconds: float = 240.0,
+        **settings,
+    ) -> Path:
         """A plan file: the faulty study's `how`, each beside cases that end well."""
         numbers = settings.pop("numbers", 3)
         path = self.folder / f"{name}.toml"
         lines = [
             f'name = "{name}"',
             "replicates = 1",
-            "timeout_seconds = 2",
+            f"timeout_seconds = {timeout_seconds:g}",
             "num_threads = 1",
             f"[studies.{study}]",
         ]
@@ -100,7 +108,7 @@ class Stage:
         """One run with every fault of a worker but the hangs, each beside a case that ends well."""
         counter = self.folder / "memory.events"
         counter.write_text("oom 0\noom_kill 0\n")
-        return self._faults("workers", WORKER_FAULTS, 120.0, FAULT_OOM_COUNTER=str(counter))
+        return self._faults("workers", WORKER_FAULTS, 240.0, FAULT_OOM_COUNTER=str(counter))
 
     @cached_property
     def worker_hangs(self) -> Seen:
@@ -113,9 +121,7 @@ class Stage:
         return self.folder / "children"
 
     def _faults(self, name: str, faults: tuple[str, ...], timeout_seconds: float, **environment: str) -> Seen:
-        plan = self.plan(name, how=("well", *faults), numbers=1)
-        text = plan.read_text().replace("timeout_seconds = 2", f"timeout_seconds = {timeout_seconds:g}")
-        plan.write_text(text)
+        plan = self.plan(name, how=("well", *faults), numbers=1, timeout_seconds=timeout_seconds)
         results = self.new(name)
         done = self.run("--plan", plan, "--results", results, **environment)
         return {str(e.case.axes["how"]): e.outcome for e in entries(only_run(results))}, done

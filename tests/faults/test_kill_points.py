@@ -9,10 +9,13 @@ import random
 
 import pytest
 
-from tests.faults import kill_points
+from tests.faults import kill_points, matrix
 from tests.faults.kill_points import Tally
 
 PER_CHAIN = 10
+KINDS = ("moment", "commit", "worker")
+LONG_FORM = 100
+"""Points; the page tells of so many."""
 SEED = 20250101
 
 
@@ -26,7 +29,7 @@ def tally(request, faulty_here, tmp_path_factory) -> Tally:
     assert len(expected) == kill_points.CASES
     draw, total = random.Random(SEED), Tally()
     for start in range(0, wanted, PER_CHAIN):
-        kinds = [("moment", "commit", "worker")[i % 3] for i in range(start, min(wanted, start + PER_CHAIN))]
+        kinds = [KINDS[i % 3] for i in range(start, min(wanted, start + PER_CHAIN))]
         run = kill_points.create(folder / f"chain{start}")
         total.add(kill_points.chain(run, kinds, expected, draw))
     return total
@@ -56,3 +59,11 @@ def test_the_set_of_rows_is_that_of_an_uninterrupted_run(tally):
 
 def test_a_killed_worker_costs_one_row_at_most(tally):
     assert tally.failed_rows <= tally.kills.get("worker", 0)
+
+
+def test_the_page_tells_of_the_long_form(tally, request):
+    long_form = sum(tally.kills.values()) == LONG_FORM
+    if long_form and request.config.getoption("--write-faults"):
+        matrix.write("kills", tally.table())
+    told = Tally(kills={kind: (LONG_FORM + 2 - i) // 3 for i, kind in enumerate(KINDS)})
+    assert matrix.section("kills") == told.table(), "make faults"
