@@ -9,6 +9,7 @@ from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
 from harness.gradients.bylag import GradientByLag, gradient_by_lag
 from harness.gradients.chrono_law import log10_chrono_law
 from harness.gradients.decay import Decay, jacobian_decay
+from harness.gradients.kernels import load_kernels
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
 from harness.gradients.measured import measured_jacobian
@@ -38,6 +39,7 @@ __all__ = [
     "has_norm_bound",
     "jacobian_decay",
     "kaplan_yorke_dimension",
+    "load_kernels",
     "log10_chrono_law",
     "log10_condition_number",
     "log10_forget_gate_decay",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor, checked_lags
 from harness.gradients.carried import Carried
+from harness.gradients.kernels import load_where_worth_it
 from harness.gradients.namespace import Space
 from harness.gradients.norms import Norms, most_at_once, stacked
 from harness.gradients.probes import probed_decay
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORTH_A_THREAD = 48
-"""Hidden size from which a second thread gains more than it costs."""
+"""Hidden size from which a second thread, or kernels, gain more than they cost."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def jacobian_decay(
 ) -> Decay:
     """Exact norms of ∂s_t/∂s_k at many lags, from analytic one-step Jacobians.
 
-    In float64 they are right to 1e-10 relative; memory is that of the states and a few H×H matrices.
+    In float64 they are right to 1e-10 relative; memory is that of the states and a few H×H matrices.  From
+    20 000 matrices on, or after `load_kernels()`, compiled kernels do part of the work in NumPy.
 
     Args:
         inputs: (T, B, I).
@@ -121,6 +123,8 @@ def jacobian_decay(
 
 
 def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, ...], anchor: int) -> Decay:
+    if trajectory.space.is_numpy and trajectory.hidden_size >= WORTH_A_THREAD:
+        load_where_worth_it(len(lags) * trajectory.batch_size)
     walk = Walk(trajectory)
     wanted = {later: _columns(trajectory, blocks, later) for later in later_states(trajectory.cell, blocks)}
     carried = {

@@ -11,6 +11,8 @@ overlooked, however the steps began, and leading values close to each other do n
 not meet (too many values count, so that r is as large as σ₁²), all eigenvalues of G are computed instead: its
 largest is right to rounding.
 
+In NumPy these steps are many small calls; `compiled_lanczos` takes them in one, where `kernels` says so.
+
 Source: the steps are those of Lanczos with full orthogonalisation, Parlett 1998, "The symmetric eigenvalue
 problem", chapter 13; an upper end from one more row of T is the idea of Gauss–Radau rules, Golub & Meurant
 2010, "Matrices, moments and quadrature", chapter 6.
@@ -45,9 +47,11 @@ class LargestSingularValue:
 
     Args:
         samples: B; of the n = lags·B matrices of a batch, every B-th belongs to the same sample.
+        kernel: `compiled_lanczos.lanczos`, in NumPy; None for array calls.
     """
 
-    def __init__(self, space: Space, samples: int) -> None:
+    def __init__(self, space: Space, samples: int, kernel: Any = None) -> None:
+        self._kernel: Any = kernel if space.is_numpy else None
         self._space, self._xp, self._samples = space, space.xp, samples
         self._vectors: Native = None
         """The leading left singular vectors of the last lag, (B, R)."""
@@ -56,19 +60,39 @@ class LargestSingularValue:
     def __call__(self, matrices: Native) -> tuple[Native, Native]:
         """σ₁² and ‖·‖_F² of each matrix, (lags, B, R, C) -> (lags·B,) and (lags·B,), in float64."""
         matrices = as_float64(matrices)
-        gram = matrices @ matrices.swapaxes(-1, -2)
-        gram = gram.reshape(-1, *gram.shape[2:])
+        if self._kernel is not None:
+            return self._without_gram(matrices.reshape(-1, *matrices.shape[2:]))
+        return self._by_gram(_gram(matrices).reshape(-1, *[matrices.shape[2]] * 2))
+
+    def _without_gram(self, matrices: Native) -> tuple[Native, Native]:
+        """By the kernel from P (n, R, C) alone, and from P Pᵀ where that does not do."""
+        flat = matrices.reshape(len(matrices), -1)
+        traces = _dot(flat, flat)
+        if not self._calm(traces):
+            return self._by_gram(_gram(matrices))
+        values, certified = self._fused(matrices, False, traces)
+        if not certified.all():
+            values[~certified] = self._of(_gram(matrices[~certified]), traces[~certified])
+        return values, traces
+
+    def _by_gram(self, gram: Native) -> tuple[Native, Native]:
         traces = gram.diagonal(0, 1, 2).sum(1)
-        if bool((traces < CALM).all()) and bool((traces > 1.0 / CALM).all()):
+        if self._calm(traces):
             return self._of(gram, traces), traces
         scale = self._xp.where(traces > 0.0, traces, self._xp.ones_like(traces))
         return self._of(gram / scale[:, None, None], traces / scale) * scale, traces
+
+    @staticmethod
+    def _calm(traces: Native) -> bool:
+        return bool((traces < CALM).all()) and bool((traces > 1.0 / CALM).all())
 
     def _of(self, gram: Native, traces: Native) -> Native:
         """The largest eigenvalues (n,) of G (n, R, R)."""
         if gram.shape[1] <= DIRECT_ROWS:
             return self._direct(gram)
-        values, certified = self._lanczos(gram, traces)
+        values, certified = (
+            self._lanczos(gram, traces) if self._kernel is None else self._fused(gram, True, traces)
+        )
         if not bool(certified.all()):
             values[~certified] = self._direct(gram[~certified])
         return values
@@ -117,6 +141,17 @@ class LargestSingularValue:
         self._remember(alpha[:, :step], beta[:, :step], basis[:, :step])
         return ends[0], certified
 
+    def _fused(self, matrices: Native, gram: bool, traces: Native) -> tuple[Native, Native]:
+        """As `_lanczos`, of G or of P, by the kernel; each lag begins with what was found at the last."""
+        samples, rows = self._samples, matrices.shape[1]
+        vectors = self._vectors
+        if vectors is None or vectors.shape != (samples, rows):
+            vectors = np.tile(1.0 + np.cos(np.arange(rows)), (samples, 1))
+        most = max(2 * FEWEST_STEPS, rows // MOST_STEPS)
+        matrices = np.ascontiguousarray(matrices)
+        self._vectors = vectors
+        return self._kernel(matrices, gram, traces, vectors, most, CERTIFIED, EXHAUSTED)
+
     def _start(self, gram: Native) -> Native:
         """The vectors of the last lag, or any, of length 1, for each lag of a batch: (n, R)."""
         count, rows, _ = gram.shape
@@ -153,6 +188,10 @@ class LargestSingularValue:
         matrix = self._tridiagonal(alpha[last], beta[last])[:, :-1, :-1]
         leading = self._xp.linalg.eigh(matrix)[1][:, :, -1]
         self._vectors = (leading[:, None] @ basis[last])[:, 0]
+
+
+def _gram(matrices: Native) -> Native:
+    return matrices @ matrices.swapaxes(-1, -2)
 
 
 def _dot(a: Native, b: Native) -> Native:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.gradients.kernels import loaded_kernels
 from harness.gradients.largest import LargestSingularValue
 from harness.gradients.namespace import Space, namespace_of
 from harness.gradients.scaled import LOG10_2, power_of_two
@@ -31,7 +32,7 @@ class Norms:
     def __init__(self, space: Space, shape: tuple[int, int], worker: Executor | None = None) -> None:
         self.spectral, self.frobenius = np.empty(shape), np.empty(shape)
         self._space, self._worker, self._samples = space, worker, shape[1]
-        self._largest = LargestSingularValue(space, shape[1])
+        self._largest = LargestSingularValue(space, shape[1], loaded_kernels().get("lanczos"))
         self._waiting: list[tuple[int, Native, Native]] = []
         self._pending: list[Future[None]] = []
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.gradients.namespace import Space, space_for
 from harness.gradients.onestep import one_step
+from harness.gradients.threads import threads_for
 from implementations.contract import Cell, Parameters
 from implementations.registry import CELLS
 
@@ -139,7 +140,7 @@ def _run(trajectory: Trajectory, state: tuple[Array, ...]) -> None:
     for kept, array in zip(trajectory.states, state, strict=True):
         kept[0] = array
     # Divergence is looked for and reported with its step; NumPy's warnings would only say that it happened.
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), threads_for(trajectory.hidden_size):
         for start in range(0, trajectory.seq_len, STEPS_AT_ONCE):
             products = step.input_products(trajectory.inputs[start : start + STEPS_AT_ONCE])
             for t, a_x in enumerate(products, start + 1):

@@ -193,7 +193,8 @@ class Walk:
         own = xp.where(total == 0.0, lowest, own)
         top = xp.amax(own, -1)[:, None]
         shift = xp.where(own < top - 40, own, top + 0 * own)
-        shift = xp.where(own == lowest, xp.zeros_like(own), shift)
+        # Rows of zeros go with the largest: with an exponent of their own they would pass for it.
+        shift = xp.where(own == lowest, xp.where(top == lowest, xp.zeros_like(own), top + 0 * own), shift)
         factor = power_of_two(-shift, rows.columns[0])
         return Rows(
             rows.lag,
@@ -221,7 +222,9 @@ class Walk:
             block.mantissa * power_of_two(block.exponent - top, block.mantissa)[..., None]
             for block in product.columns
         )
-        exponent = xp.where(top <= ZERO_EXPONENT // 2, xp.zeros_like(top), top)
+        largest = xp.amax(top, -1)[:, None] + 0 * top
+        exponent = xp.where(top <= ZERO_EXPONENT // 2, largest, top)
+        exponent = xp.where(exponent <= ZERO_EXPONENT // 2, xp.zeros_like(top), exponent)
         return Rows.of(xp, product.lag, columns, exponent, False)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from harness.gradients import jacobian_decay
+from harness.gradients import jacobian_decay, kernels
 from harness.gradients.carried import Carried
 from harness.gradients.largest import LargestSingularValue
 from harness.gradients.namespace import space_for
@@ -198,7 +203,44 @@ def test_blocks_that_part_by_more_than_the_range_keep_their_exponents() -> None:
     assert decay.log10_spectral_norm["hh"][-1, 0] < -2000 < decay.log10_spectral_norm["hc"][-1, 0]
 
 
+def test_a_kernel_needs_no_folder_for_its_code(tmp_path: Path) -> None:
+    """Nowhere to write (the folder's name is a file's); numba is loaded with the kernels and not before."""
+    (tmp_path / "twice.py").write_text("def twice(x):\n    return x + x\n")
+    (tmp_path / "nowhere").touch()
+    program = (
+        "import sys, harness.gradients; assert 'numba' not in sys.modules\n"
+        "from harness.gradients.compiled import kernel; from twice import twice; print(kernel(twice)(2.0))"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "nowhere"), "PYTHONPATH": paths}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (found.stdout, found.stderr, found.returncode) == ("4.0\n", "", 0)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Any:
+    """Of the norms, compiled; decays are computed without it again."""
+    return compiled()["lanczos"]
+
+
+@cache
+def compiled() -> dict[str, Any]:
+    """All kernels, which nothing uses yet."""
+    kernels.load_kernels()
+    loaded = dict(kernels._loaded)
+    kernels._loaded.clear()
+    return loaded
+
+
 class TestLargestSingularValue:
+    @pytest.fixture(params=["arrays", "kernel"])
+    def largest(self, request: Any, kernel: Any) -> Callable[[int], LargestSingularValue]:
+        """Of so many samples."""
+        chosen = kernel if request.param == "kernel" else None
+        return lambda samples: LargestSingularValue(space_for("cpu", "float64"), samples, chosen)
+
     def check(self, largest: LargestSingularValue, matrices: Any) -> None:
         matrices = np.asarray(matrices)
         samples = largest._samples
@@ -207,37 +249,75 @@ class TestLargestSingularValue:
         np.testing.assert_allclose(got, expected, rtol=1e-10)
         np.testing.assert_allclose(squares, (matrices**2).sum((1, 2)), rtol=1e-13)
 
-    def test_of_matrices_of_every_kind(self) -> None:
+    @pytest.mark.parametrize("scale", [1.0, 1e-25, 1e-100, 1e100])
+    def test_of_matrices_of_every_kind(self, largest: Any, scale: float) -> None:
         rng = np.random.default_rng(0)
         q, r = (np.linalg.qr(rng.standard_normal((60, 60)))[0] for _ in range(2))
         cluster = np.r_[1.0, 1.0 - 1e-9, 1.0 - 1e-5, np.linspace(0.9, 0.1, 57)]
         kinds = [rng.standard_normal((60, 60)), q, np.zeros((60, 60)), np.eye(60), q @ np.diag(cluster) @ r]
         kinds += [q @ np.diag(0.5 ** np.arange(60.0)) @ r, np.outer(q[0], r[0]), 1e-9 * q]
+        kinds = [scale * kind for kind in kinds]
         for kind in kinds:
-            self.check(LargestSingularValue(space_for("cpu", "float64"), 1), kind[None])
-        self.check(LargestSingularValue(space_for("cpu", "float64"), 1), kinds)
+            self.check(largest(1), kind[None])
+            self.check(largest(1), kind[None, :7])
+            self.check(largest(1), kind[None, :1])
+        self.check(largest(1), kinds)
 
-    def test_a_direction_that_the_last_one_knows_nothing_of_is_not_overlooked(self) -> None:
+    def test_a_direction_that_the_last_one_knows_nothing_of_is_not_overlooked(self, largest: Any) -> None:
         """u is an eigenvector of every G; another one overtakes it, orthogonal to it."""
-        largest = LargestSingularValue(space_for("cpu", "float64"), 1)
+        one = largest(1)
         for second in (0.1, 0.5, 0.99, 1.01, 1.5, 3.0):
-            self.check(largest, np.diag(np.r_[1.0, second, np.full(40, 1e-3)])[None])
+            self.check(one, np.diag(np.r_[1.0, second, np.full(40, 1e-3)])[None])
 
-    def test_the_certificate_can_refuse(self) -> None:
-        largest = LargestSingularValue(space_for("cpu", "float64"), 1)
-        matrix = np.diag(np.r_[1.0, 2.0, np.full(40, 1e-3)])[None]
-        for start in (np.eye(42)[:1], np.eye(42)[5:6], np.zeros((1, 42))):
-            largest._vectors = start
-            gram = matrix @ matrix.swapaxes(1, 2)
-            values, certified = largest._lanczos(gram, (matrix**2).sum((1, 2)))
-            assert values[0] < 3.9
-            assert not certified[0]
+    def test_a_direction_of_a_stretch_is_not_overlooked(self, largest: Any) -> None:
+        one, rest = largest(1), np.full(40, 1e-3)
+        seconds = (0.1, 0.5, 0.99, 1.01, 1.5, 3.0)
+        self.check(one, [np.diag(np.r_[1.0, 0.0, rest])] * 3)
+        self.check(one, [np.diag(np.r_[1.0, second, rest]) for second in seconds])
 
-    def test_samples_keep_their_own_vectors(self) -> None:
-        rng = np.random.default_rng(1)
-        largest = LargestSingularValue(space_for("cpu", "float64"), 3)
+    def test_samples_keep_their_own_vectors(self, largest: Any) -> None:
+        rng, three = np.random.default_rng(1), largest(3)
         for _ in range(3):
-            self.check(largest, rng.standard_normal((6, 30, 50)) * np.geomspace(1, 1e-3, 30)[:, None])
+            self.check(three, rng.standard_normal((6, 30, 50)) * np.geomspace(1, 1e-3, 30)[:, None])
+
+    @pytest.mark.parametrize("gram", [True, False])
+    def test_the_certificate_can_refuse(self, kernel: Any, gram: bool) -> None:
+        matrix = np.diag(np.r_[1.0, 2.0, np.full(40, 1e-3)])[None]
+        square, trace = matrix @ matrix.swapaxes(1, 2), (matrix**2).sum((1, 2))
+        for start in (np.eye(42)[:1], np.eye(42)[5:6], np.zeros((1, 42))):
+            by_arrays = LargestSingularValue(space_for("cpu", "float64"), 1)
+            fused = LargestSingularValue(space_for("cpu", "float64"), 1, kernel)
+            by_arrays._vectors, fused._vectors = start, start.copy()
+            for values, certified in (
+                by_arrays._lanczos(square, trace),
+                fused._fused(square if gram else matrix, gram, trace),
+            ):
+                assert values[0] < 3.9
+                assert not certified[0]
+
+    @pytest.mark.parametrize("scheme", ["pytorch_uniform", "orthogonal"])
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_decays_are_the_same_with_kernels(
+        self, cell: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parameters = initialize(scheme, cell, 40, 40, seed=3)
+        inputs = np.random.default_rng(3).standard_normal((120, 2, 40))
+        blocks = ("hh", "cc", "ss") if cell == "lstm" else ("hh",)
+        used = compiled()
+        plain, single = (
+            jacobian_decay(cell, parameters, inputs, blocks=blocks, dtype=dtype)
+            for dtype in ("float64", "float32")
+        )
+        monkeypatch.setattr(kernels, "_loaded", used)
+        fused, fused_single = (
+            jacobian_decay(cell, parameters, inputs, blocks=blocks, dtype=dtype)
+            for dtype in ("float64", "float32")
+        )
+        for name in ("log10_spectral_norm", "log10_frobenius_norm"):
+            for block in blocks:
+                found = getattr(fused, name)[block], getattr(fused_single, name)[block]
+                np.testing.assert_allclose(found[0], getattr(plain, name)[block], atol=1e-10)
+                np.testing.assert_allclose(found[1], getattr(single, name)[block], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", CELLS)

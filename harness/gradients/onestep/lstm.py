@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from harness.gradients.kernels import loaded_kernels
 from harness.gradients.namespace import Space
 from harness.gradients.onestep.step import Native, OneStep, times_shared
 from implementations.contract import Cell, Parameters
@@ -22,6 +24,8 @@ class LSTMStep(OneStep):
     def __init__(self, cell: Cell, parameters: Parameters, space: Space) -> None:
         super().__init__(cell, parameters, space)
         self._weights = self.side_by_side("fig")
+        self._kernels = loaded_kernels() if space.is_numpy and space.dtype == "float64" else {}
+        self._matrices: Native = None
 
     @property
     def matrices_per_step(self) -> int:
@@ -46,21 +50,41 @@ class LSTMStep(OneStep):
         return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, *through_c
 
     def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
-        """diag of hh's own part, k, f, and C."""
+        """diag of hh's own part, k, f, and C, which lasts until the next call where kernels make it."""
         own, k, f, *through_c = slopes
-        return own, k, f, self.combined(through_c, self._weights)
+        if not self._kernels:
+            return own, k, f, self.combined(through_c, self._weights)
+        # The same memory for one chunk after another: fresh pages cost as much as what is written there.
+        if self._matrices is None or self._matrices.shape[1:3] != f.shape[1:] or len(self._matrices) < len(f):
+            self._matrices = self.space.empty((*f.shape, self.hidden_size))
+        matrices = self._matrices[: len(f)]
+        self._kernels["combined"](*through_c, self._weights, matrices)
+        return own, k, f, matrices
 
     def apply(
         self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
     ) -> tuple[Native, ...]:
         own, k, f, through_c = (factor[i] for factor in factors)
         p_h, p_c = columns
+        if self._kernels:
+            return self._fused(p_h, p_c, own, k, f, through_c, out)
         new_h, q = out or (None, None)
         q = self.space.xp.multiply(p_h, k[:, None, :], out=q)
         q += p_c
         new_h = times_shared(p_h * own[:, None, :], self.weight("o"), new_h)
         new_h += q @ through_c
         q *= f[:, None, :]
+        return new_h, q
+
+    def _fused(self, p_h: Native, p_c: Native, *rest: Any) -> tuple[Native, ...]:
+        """`apply` with kernels for all but the products."""
+        own, k, f, through_c, out = rest
+        p_h, p_c = (self.space.xp.ascontiguousarray(block) for block in (p_h, p_c))
+        new_h, q = out or [self.space.empty(p_h.shape) for _ in range(2)]
+        scaled = self.space.empty(p_h.shape)
+        self._kernels["spread"](p_h, p_c, k, own, q, scaled)
+        new_h = times_shared(scaled, self.weight("o"), new_h)
+        self._kernels["gather"](new_h, self.space.xp.matmul(q, through_c, out=scaled), q, f)
         return new_h, q
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:

@@ -115,11 +115,11 @@ class OneStep(ABC):
 
     def input_products(self, inputs: Native) -> Native:
         """W_ih x + b_ih of many steps: (n, B, I) -> (n, B, G·H)."""
-        return inputs @ self.weight_ih.T + self.bias_ih
+        return one_product(inputs, self.weight_ih.T) + self.bias_ih
 
     def hidden_products(self, h: Native) -> Native:
         """W_hh h + b_hh: (…, H) -> (…, G·H)."""
-        return h @ self.weight_hh.T + self.bias_hh
+        return one_product(h, self.weight_hh.T) + self.bias_hh
 
     def sigmoid(self, a: Native) -> Native:
         """σ(a); e^−a may overflow, and σ is 0 there."""
@@ -150,6 +150,13 @@ class OneStep(ABC):
         every = self.space.xp.arange(self.hidden_size)
         matrices[..., every, every] += values
         return matrices
+
+
+def one_product(vectors: Native, weight: Native) -> Native:
+    """(…, K)·(K, N) as one product of matrices, not one for each of the leading axes."""
+    if len(vectors.shape) <= 2:
+        return vectors @ weight
+    return (vectors.reshape(-1, vectors.shape[-1]) @ weight).reshape(*vectors.shape[:-1], weight.shape[1])
 
 
 def times_shared(columns: Native, weight: Native, out: Native | None = None) -> Native:
