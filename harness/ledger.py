@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
 """
 _FACT_TYPES: dict[str, Any] = {
     "run_id": str,
-    "command": str,
+    "command": (str, type(None)),  # of an imported run it is not known
     "plan": dict,
     "environment": dict,
     "machines": dict,

@@ -96,7 +96,7 @@ class Clipping:
         threshold = math.inf if self.threshold is None else float(self.threshold)
         clipped = definition.clip(wide, threshold, weights)
         return Clipped(
-            gradients={name: _like(gradients[name], array) for name, array in clipped.items()},
+            gradients={n: _like(gradients[n], array.reshape(wide[n].shape)) for n, array in clipped.items()},
             norm_before=float(Norm(wide.values()).value.item()),
             norm_after=float(Norm(clipped.values()).value.item()),
             non_finite=sum(int(np.count_nonzero(~np.isfinite(array))) for array in wide.values()),

@@ -122,7 +122,7 @@ class LanguageModel(Study):
                 axes["steps"],
                 clipping=Clipping("global_norm", axes["threshold"]),
             ):
-                record.add("learned", step=step.number, bits_per_character=step.loss / np.log(2.0))
+                record.add("learned", step=step.number, bits_per_character=float(step.loss / np.log(2.0)))
                 if step.number in chosen:
                     record.held_out(step.number)
         except TrainingDiverged as error:

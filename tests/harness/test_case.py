@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from harness.case import Case
 from harness.executor import blocks
 
-scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text()
+)
 axes = st.dictionaries(st.text(min_size=1), scalars, max_size=5)
 
 
