@@ -39,6 +39,8 @@ TASKS_PER_SLOT = 3
 POLL_SECONDS = 2.0
 FIRST_WORKER_SECONDS = 60.0
 """How long the first worker may take to come where somebody else starts the workers."""
+ANSWER_SECONDS = 15.0
+"""How long an announced answer may take to arrive: where its worker dies on the way, it never does."""
 LOST_SECONDS = 300.0
 """How long a run goes without any worker before it stops; it can be resumed."""
 
@@ -182,7 +184,7 @@ class Cluster:
 
         unit = sent.unit
         try:
-            answer = Answer.model_validate_json(bounded(sent.future.result()))
+            answer = Answer.model_validate_json(bounded(sent.future.result(timeout=ANSWER_SECONDS)))
         except KilledWorker as error:
             if unit.alone:
                 reason = f"its worker died, {error.allowed_failures + 1} times, with nothing beside it"

@@ -224,7 +224,11 @@ def test_workers_that_cannot_take_cases_are_refused(tmp_path):
         ):
             execute(new_run(tmp_path / "results", 1), Watch(), on(cluster))
         cluster.kill_worker(0)
-        cluster.start_worker(root=tmp_path)
+        without = tmp_path / "without"  # stands before an installed package, too
+        (without / "harness").mkdir(parents=True)
+        missing = "raise ModuleNotFoundError(\"No module named 'harness'\", name='harness')"
+        (without / "harness" / "__init__.py").write_text(missing, encoding="utf-8")
+        cluster.start_worker(root=without)
         with pytest.raises(UserError, match=r"worker tcp://127.*No module named 'harness'.*install it there"):
             execute(new_run(tmp_path / "again", 1), Watch(), on(cluster))
 
