@@ -1,0 +1,1 @@
+"""What the doctor looks at: one check, one function, found by its registry."""

@@ -87,7 +87,7 @@ def _turbo() -> bool | None:
 def _frequency() -> tuple[float | None, float | None]:
     try:
         found = psutil.cpu_freq()
-    except (OSError, NotImplementedError, AttributeError):
+    except (OSError, NotImplementedError, AttributeError):  # psutil has the function on some systems only
         return None, None
     return (None, None) if found is None else (found.current or None, found.max or None)
 

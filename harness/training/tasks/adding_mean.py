@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from harness.training.model import Batch
-from harness.training.objectives import Objective, squared_error
-from harness.training.tasks.marked import marked, pascanu_ranges, stretched
-from harness.training.tasks.task import TASKS, Array, Score, Task
+from harness.training.tasks.marked import MarkedNumbers, marked, pascanu_ranges, stretched
+from harness.training.tasks.task import TASKS
 
 
-class AddingMean(Task):
+class AddingMean(MarkedNumbers):
     """Inputs (value ~ U(0, 1), mark), T' ~ U{T, …, 1.1 T} of them; the target is the mean of the marked two.
 
     Always answering ½ costs Var((u + v)/2) = 1/24.  Solved: fewer than 1 % of the answers further off than
@@ -22,13 +19,7 @@ class AddingMean(Task):
     """
 
     name = "adding_mean"
-    input_size, output_size = 2, 1
-    criterion = "fewer than 1 % of the answers further off than 0.04"
     shortest = 10
-
-    @property
-    def objective(self) -> Objective:
-        return squared_error
 
     def batch(self, rng: np.random.Generator, seq_len: int, batch_size: int) -> Batch:
         self.check(seq_len)
@@ -37,12 +28,6 @@ class AddingMean(Task):
 
     def baseline(self, seq_len: int) -> float:
         return 1 / 24
-
-    def wrong(self, predictions: Array, targets: Array) -> Any:
-        return np.abs(predictions - targets) > 0.04
-
-    def solved(self, score: Score) -> bool:
-        return score.error_rate < 0.01
 
 
 TASKS.register("adding_mean")(AddingMean())

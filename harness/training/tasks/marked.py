@@ -5,9 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from harness.training.objectives import Objective, squared_error
+from harness.training.tasks.task import Array, Score, Task
+
+
+class MarkedNumbers(Task):
+    """Inputs (value ~ U(0, 1), mark) and one number to answer, wrong where it is further off than 0.04."""
+
+    input_size, output_size = 2, 1
+    criterion = "fewer than 1 % of the answers further off than 0.04"
+
+    @property
+    def objective(self) -> Objective:
+        return squared_error
+
+    def wrong(self, predictions: Array, targets: Array) -> Any:
+        return np.abs(predictions - targets) > 0.04
+
+    def solved(self, score: Score) -> bool:
+        return score.error_rate < 0.01
 
 
 def marked(

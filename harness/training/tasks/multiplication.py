@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from harness.training.model import Batch
-from harness.training.objectives import Objective, squared_error
-from harness.training.tasks.marked import marked, pascanu_ranges, stretched
-from harness.training.tasks.task import TASKS, Array, Score, Task
+from harness.training.tasks.marked import MarkedNumbers, marked, pascanu_ranges, stretched
+from harness.training.tasks.task import TASKS
 
 
-class Multiplication(Task):
+class Multiplication(MarkedNumbers):
     """Inputs (value ~ U(0, 1), mark), T' ~ U{T, …, 1.1 T} of them; the target is the product of the
     marked two.
 
@@ -24,13 +21,7 @@ class Multiplication(Task):
     """
 
     name = "multiplication"
-    input_size, output_size = 2, 1
-    criterion = "fewer than 1 % of the answers further off than 0.04"
     shortest = 10
-
-    @property
-    def objective(self) -> Objective:
-        return squared_error
 
     def batch(self, rng: np.random.Generator, seq_len: int, batch_size: int) -> Batch:
         self.check(seq_len)
@@ -39,12 +30,6 @@ class Multiplication(Task):
 
     def baseline(self, seq_len: int) -> float:
         return 7 / 144
-
-    def wrong(self, predictions: Array, targets: Array) -> Any:
-        return np.abs(predictions - targets) > 0.04
-
-    def solved(self, score: Score) -> bool:
-        return score.error_rate < 0.01
 
 
 TASKS.register("multiplication")(Multiplication())
