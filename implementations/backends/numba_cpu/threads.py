@@ -6,6 +6,8 @@ OpenMP, TBB or BLAS pool has a say in it.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ class _Job:
 
     def __init__(self, part: Callable[[], None]) -> None:
         self._part = part
+        self.callers_core = current_core()
         self._error: BaseException | None = None
         self._done = threading.Lock()
         self._done.acquire()
@@ -80,7 +83,42 @@ class Pool:
 
 def _serve(jobs: SimpleQueue[_Job]) -> None:
     while True:
-        jobs.get().run()
+        job = jobs.get()
+        step_aside(job.callers_core)
+        job.run()
+
+
+def _core_reader() -> Callable[[], int] | None:
+    """`sched_getcpu`, where the C library has it; called with the GIL held, since it returns at once."""
+    try:
+        return ctypes.PyDLL(None).sched_getcpu  # type: ignore[no-any-return]
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+_read_core = _core_reader()
+
+
+def current_core() -> int | None:
+    """The core that this thread runs on at this moment; None where the system does not tell."""
+    return None if _read_core is None else _read_core()
+
+
+def step_aside(core: int | None) -> None:
+    """Move this thread off `core`, if it runs there and may run elsewhere.
+
+    A thread is often woken on the core of whoever woke it.  Where cores share no cache, as in many virtual
+    machines, the scheduler may leave the two of them on one core for as long as both have work: a pass then
+    takes twice its time.  The cores that the thread may use are the same afterwards.
+    """
+    if core is None or core != current_core() or not hasattr(os, "sched_setaffinity"):
+        return
+    allowed = os.sched_getaffinity(0)
+    elsewhere = allowed - {core}
+    if elsewhere:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, elsewhere)
+            os.sched_setaffinity(0, allowed)
 
 
 POOL = Pool()
