@@ -123,6 +123,8 @@ class Learning(NetworkStudy):
         task, rule = TASKS[axes["task"]], clipping_of(case)
         if reason := super().why_not(case, context) or why_not_through_time(axes["cell"], rule):
             return reason
+        if reason := task.why_unavailable():
+            return reason
         if axes["seq_len"] < task.shortest:
             return f"task {task.name} needs a seq_len of at least {task.shortest}, got {axes['seq_len']}"
         sizes = Sizes(axes["seq_len"], axes["batch_size"], task.input_size, axes["hidden_size"])

@@ -7,8 +7,8 @@ import numpy as np
 from harness.training.model import Batch, SequenceModel
 from harness.training.tasks.task import Score, Task
 
-_LEARNED, _HELD_OUT = 7, 8
-"""Names of the random streams: no step's sequences are those of a score."""
+_LEARNED = 7
+"""Name of the random stream of the steps: none's sequences are those of a score."""
 
 
 def batch_of(task: Task, step: int, seq_len: int, batch_size: int, *, seed: int = 0) -> Batch:
@@ -26,12 +26,11 @@ def score(
     seed: int = 0,
 ) -> Score:
     """Mean loss and share of wrong answers over `sequences` held-out ones, equal for equal arguments."""
-    losses, wrong = [], []
-    sizes = [min(batch_size, sequences - start) for start in range(0, sequences, batch_size)]
-    for place, size in enumerate(sizes):
-        batch = task.batch(np.random.default_rng([seed, _HELD_OUT, place]), seq_len, size)
+    losses, wrong, sizes = [], [], []
+    for batch in task.held_out(seq_len, sequences=sequences, batch_size=batch_size, seed=seed):
         with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
             predictions = model.predictions(batch.inputs, len(batch.targets))
             losses.append(task.objective(predictions, batch.targets)[0])
         wrong.append(float(np.mean(task.wrong(predictions, batch.targets))))
+        sizes.append(batch.inputs.shape[1])
     return Score(float(np.average(losses, weights=sizes)), float(np.average(wrong, weights=sizes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,13 @@ def test_what_cannot_be_had_is_unsupported() -> None:
     gates = measure("learning", **{**TINY, "rule": ["value"], "place": ["gates"]})
     assert isinstance(gates, Unsupported)
     assert "cannot be had for gru" in gates.reason
+
+
+def test_a_task_whose_data_are_absent_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    found = measure("learning", **{**TINY, "task": ["digit_rows"], "seq_len": [8]})
+    assert isinstance(found, Unsupported)
+    assert found.reason == "task digit_rows reads scikit-learn's digits: pip install '.[digits]'"
 
 
 def test_a_rule_comes_once_for_what_it_does_not_look_at() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from harness.initializations import initialize
 from harness.training.evaluate import batch_of, score
@@ -17,6 +18,10 @@ from implementations.registry import load_backend
 T = 40
 
 
+def long_enough(name: str) -> int:
+    return max(T, TASKS[name].shortest)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
@@ -25,9 +30,10 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_keeps_its_shape(name: str, rng: np.random.Generator) -> None:
     task = TASKS[name]
-    batch = task.batch(rng, T, 7)
+    length = long_enough(name)
+    batch = task.batch(rng, length, 7)
     assert batch.inputs.shape[1:] == (7, task.input_size)
-    assert T <= batch.inputs.shape[0] <= T + 20
+    assert length <= batch.inputs.shape[0] <= length + 20
     assert len(batch.targets) <= len(batch.inputs)
     predictions = rng.standard_normal((*batch.targets.shape[:2], task.output_size))
     value, gradient = task.objective(predictions, batch.targets)
@@ -40,22 +46,23 @@ def test_a_task_keeps_its_shape(name: str, rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_the_baseline_is_what_the_best_blind_answer_costs(name: str, rng: np.random.Generator) -> None:
     task = TASKS[name]
-    batch = task.batch(rng, T, 20_000)
+    length = long_enough(name)
+    batch = task.batch(rng, length, 20_000)
     if np.issubdtype(batch.targets.dtype, np.floating):
         answer = np.broadcast_to(batch.targets.mean(), batch.targets.shape)
     else:  # of each step, the shares of its classes
         shares = np.eye(task.output_size)[batch.targets].mean(axis=1, keepdims=True)
         answer = np.broadcast_to(np.log(shares + 1e-12), (*batch.targets.shape, task.output_size))
     value, _ = task.objective(answer, batch.targets)
-    assert value == pytest.approx(task.baseline(T), rel=0.03)
-    assert not task.solved(Score(task.baseline(T), float(np.mean(task.wrong(answer, batch.targets)))))
+    assert value == pytest.approx(task.baseline(length), rel=0.03)
+    assert not task.solved(Score(task.baseline(length), float(np.mean(task.wrong(answer, batch.targets)))))
     assert task.solved(Score(0.0, 0.0))
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_right_answer_is_not_wrong(name: str, rng: np.random.Generator) -> None:
     task = TASKS[name]
-    targets = task.batch(rng, T, 5).targets
+    targets = task.batch(rng, long_enough(name), 5).targets
     right = targets if targets.ndim == 3 else np.eye(task.output_size)[targets]
     assert not task.wrong(right, targets).any()
 
@@ -85,6 +92,40 @@ def test_order_is_told_by_the_two_that_count(rng: np.random.Generator) -> None:
         first, second = said[said[:, sample] < 2, sample]
         assert batch.targets[0, sample] == 2 * first + second
     assert len(np.unique(batch.targets)) == 4
+
+
+@pytest.mark.parametrize("name", ["digit_rows", "digit_pixels"])
+def test_a_digit_is_read_in_order_and_then_noise(name: str) -> None:
+    digits = load_digits()
+    task = TASKS[name]
+    steps = 64 // task.input_size
+    seen = []
+    for batch in task.held_out(steps + 5, sequences=2000, batch_size=250, seed=0):
+        assert batch.inputs.shape[0] == steps + 5
+        seen.append((batch.inputs[:steps].swapaxes(0, 1).reshape(-1, 8, 8), batch.targets[0]))
+        noise = batch.inputs[steps:]
+        assert abs(noise.mean()) < 0.2
+        assert 0.8 < noise.std() < 1.2
+    images, classes = map(np.concatenate, zip(*seen, strict=True))
+    np.testing.assert_array_equal(images, digits.images[898:] / 16)
+    np.testing.assert_array_equal(classes, digits.target[898:])
+
+
+@pytest.mark.parametrize("name", ["digit_rows", "digit_pixels"])
+def test_no_digit_is_learned_from_and_held_out(name: str, rng: np.random.Generator) -> None:
+    task = TASKS[name]
+    steps = 64 // task.input_size
+    batch = task.batch(rng, steps + 3, 20_000)
+    learned = {image.tobytes() for image in batch.inputs[:steps].swapaxes(0, 1)}
+    assert 850 < len(learned) <= 898
+    parts = list(task.held_out(steps, sequences=300, batch_size=200, seed=1))
+    assert [part.inputs.shape[1] for part in parts] == [200, 100]
+    held_out = {image.tobytes() for part in parts for image in part.inputs.swapaxes(0, 1)}
+    assert len(held_out) == 300
+    assert not learned & held_out
+    for image, label in zip(batch.inputs[:steps].swapaxes(0, 1)[:20], batch.targets[0], strict=False):
+        found = (load_digits().images.reshape(-1, steps, task.input_size) / 16 == image).all(axis=(1, 2))
+        assert load_digits().target[found.argmax()] == label
 
 
 def test_scores_are_of_sequences_never_learned_from() -> None:

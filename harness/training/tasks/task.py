@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ from harness.training.objectives import Objective
 from implementations.registry import Registry
 
 Array = NDArray[Any]
+
+HELD_OUT = 8
+"""Name of the random stream of held-out sequences."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,19 @@ class Task(ABC):
         Raises:
             ValueError: a T below `shortest`.
         """
+
+    def held_out(self, seq_len: int, *, sequences: int, batch_size: int, seed: int) -> Iterator[Batch]:
+        """At most `sequences` that no step learns from, equal for equal arguments.
+
+        Where sequences are drawn there are always fresh ones; a task over finite data keeps some of it apart.
+        """
+        for place, start in enumerate(range(0, sequences, batch_size)):
+            size = min(batch_size, sequences - start)
+            yield self.batch(np.random.default_rng([seed, HELD_OUT, place]), seq_len, size)
+
+    def why_unavailable(self) -> str | None:
+        """Why its data cannot be had here, or None where they can."""
+        return None
 
     @abstractmethod
     def baseline(self, seq_len: int) -> float:
