@@ -61,7 +61,7 @@ def forecast(plan: Plan, cases: Sequence[Case], rates: Rates) -> Forecast:
         hint = hints[case.backend]
         if not here[case.backend] or (hint.inference_only and trains(case)):
             return 10.0 * rates.call
-        outlook = Outlook(rates, hint, plan.budget_seconds, plan.max_seconds)
+        outlook = Outlook(rates, hint, plan.budget_seconds, plan.limit_of(case.study))
         return STUDIES[case.study].seconds(case, outlook)
 
     workers = {(case.replicate, case.backend) for case in cases}

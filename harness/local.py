@@ -51,8 +51,8 @@ class Local:
             outcome = self._workers[case.backend].run(
                 case,
                 budget_seconds=plan.budget_seconds,
-                max_seconds=plan.max_seconds,
-                hang_seconds=plan.hang_seconds,
+                max_seconds=plan.limit_of(case.study),
+                hang_seconds=plan.hang_of(case.study),
             )
             elapsed = time.monotonic() - started
             timed -= is_timed(case)

@@ -1,7 +1,9 @@
 """Plans: which studies to run over which axes, read from TOML and checked before anything starts.
 
 A plan file has a few settings and one table per study (or an array of tables, where one study is swept
-over several blocks).  Presets are the files in `harness/plans/`.  A plan expands to cases.
+over several blocks).  Presets are the files in `harness/plans/`; a file with `extends = "standard"` has all
+that this preset has, its own settings in place of the preset's, and its own blocks after them.  A plan
+expands to cases.
 """
 
 from __future__ import annotations
@@ -43,15 +45,21 @@ class Plan(BaseModel):
     """How long the timed part of one case goes on."""
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
     """A case whose estimate is above this is skipped, with the estimate as its reason."""
+    max_seconds_of: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    """The same for some studies, by name: a training takes longer than any pass should."""
     timeout_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
-    """When a case counts as hung; 60 s and three times `max_seconds` where absent."""
+    """When a case counts as hung; 60 s and three times its limit where absent."""
     corpus: str | None = None
     """The text for `inputs = "text"`; the Python standard library's source where absent."""
     studies: dict[str, Annotated[list[dict[str, Any]], BeforeValidator(_listed)]] = Field(min_length=1)
 
-    @property
-    def hang_seconds(self) -> float:
-        return self.timeout_seconds or 60.0 + 3.0 * self.max_seconds
+    def limit_of(self, study: str) -> float:
+        """How long a case of this study may take by its estimate, in seconds."""
+        return self.max_seconds_of.get(study, self.max_seconds)
+
+    def hang_of(self, study: str) -> float:
+        """After how many seconds a case of this study counts as hung."""
+        return self.timeout_seconds or 60.0 + 3.0 * self.limit_of(study)
 
     @property
     def threads(self) -> int:
@@ -174,15 +182,39 @@ def load_plan(name_or_file: str) -> Plan:
                 f"unknown plan {name_or_file!r}{_did_you_mean(name_or_file, preset_names())}",
                 expected=f"one of {', '.join(preset_names())}, or the path of a .toml file",
             )
+    return checked(_extended(_read(path), str(path)), str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot read the plan: {error.strerror}", expected="a TOML file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file", expected="TOML in UTF-8", got=error.reason) from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not TOML: {error}", remedy="mend the file at that place") from error
-    return checked(data, str(path))
+
+
+def _extended(data: dict[str, Any], source: str) -> dict[str, Any]:
+    """The plan with all of the preset that it extends, if it extends one."""
+    data = dict(data)
+    if (name := data.pop("extends", None)) is None:
+        return data
+    if name not in preset_names():
+        raise UserError(
+            f"{source}: extends: unknown plan {name!r}{_did_you_mean(str(name), preset_names())}",
+            expected=f"one of {', '.join(preset_names())}",
+        )
+    base = _extended(_read(PRESETS / f"{name}.toml"), str(name))
+    own = data.get("studies", {})
+    if not isinstance(own, dict):
+        return data  # what is wrong with it is said where all of it is checked
+    studies = {study: _listed(blocks) for study, blocks in base["studies"].items()}
+    for study, blocks in own.items():
+        listed = _listed(blocks)
+        studies[study] = [*studies.get(study, []), *listed] if isinstance(listed, list) else listed
+    return {**base, **data, "studies": studies}
 
 
 def preset_names() -> list[str]:
@@ -212,6 +244,9 @@ def checked(data: Any, source: str) -> Plan:
         plan = Plan.model_validate(data)
     except ValidationError as error:
         raise _first_error(error, source, (), Plan.model_fields) from error
+    for name in plan.max_seconds_of:
+        if name not in STUDIES:
+            raise UserError(f"{source}: max_seconds_of.{name}: {STUDIES.miss(name)}")
     for name, blocks in plan.studies.items():
         if name not in STUDIES:
             raise UserError(f"{source}: studies.{name}: {STUDIES.miss(name)}")

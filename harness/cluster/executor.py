@@ -144,7 +144,7 @@ class Cluster:
                 yield from self._read(sent)
 
     def _send(self, unit: Unit) -> None:
-        plan = self._plan
+        plan, study = self._plan, unit.cases[0].study  # a comparison is of one study
         request = Request(
             run=self._run,
             name=f"of plan {plan.name} from a cluster",
@@ -154,8 +154,8 @@ class Cluster:
             num_threads=plan.num_threads,
             corpus=plan.corpus,
             budget_seconds=plan.budget_seconds,
-            max_seconds=plan.max_seconds,
-            hang_seconds=plan.hang_seconds,
+            max_seconds=plan.limit_of(study),
+            hang_seconds=plan.hang_of(study),
         )
         workers = self._members.to_compare_on() if unit.exclusive else None
         future = self._client.submit(

@@ -96,8 +96,8 @@ class Twins:
             outcome = self._workers[case.backend].run(
                 work_of(case),
                 budget_seconds=self._plan.budget_seconds,
-                max_seconds=self._plan.max_seconds,
-                hang_seconds=self._plan.hang_seconds,
+                max_seconds=self._plan.limit_of(case.study),
+                hang_seconds=self._plan.hang_of(case.study),
             )
             yield Ended(case, outcome, time.monotonic() - started, None)
 

@@ -86,6 +86,40 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         load_plan(str(path))
 
 
+def test_a_plan_extends_a_preset_with_settings_and_blocks_of_its_own(tmp_path):
+    path = tmp_path / "more.toml"
+    path.write_text(
+        'name = "more"\nextends = "quick"\nbudget_seconds = 0.07\n'
+        '[studies.parity]\nbackend = ["numpy"]\ncell = ["lstm"]\nseq_len = [7]\n'
+    )
+    plan, quick = load_plan(str(path)), load_plan("quick")
+    assert (plan.name, plan.budget_seconds, plan.max_seconds) == ("more", 0.07, quick.max_seconds)
+    assert {case.key for case in plan.cases()} > {case.key for case in quick.cases()}
+    assert {c.axes["seq_len"] for c in plan.cases() if c not in quick.cases()} == {7}
+
+
+@pytest.mark.parametrize("word", ['"quik"', '"../plans/quick"', "3", "{}"])
+def test_a_plan_that_extends_nothing_known_is_refused(word, tmp_path):
+    path = tmp_path / "more.toml"
+    path.write_text(f'name = "more"\nextends = {word}\n')
+    with pytest.raises(UserError, match=r"extends: unknown plan .* expected one of"):
+        load_plan(str(path))
+
+
+def test_full_holds_all_of_standard():
+    assert {c.key for c in load_plan("full").cases()} > {c.key for c in load_plan("standard").cases()}
+
+
+def test_a_study_may_have_a_limit_of_its_own():
+    plan = checked({**SMALL, "max_seconds": 4.0, "max_seconds_of": {"learning": 300.0}}, "test")
+    assert (plan.limit_of("throughput"), plan.limit_of("learning")) == (4.0, 300.0)
+    assert (plan.hang_of("throughput"), plan.hang_of("learning")) == (72.0, 960.0)
+    hasty = plan.model_copy(update={"timeout_seconds": 5.0})
+    assert hasty.hang_of("learning") == 5.0
+    with pytest.raises(UserError, match=r"max_seconds_of\.lerning: .*learning"):
+        checked({**SMALL, "max_seconds_of": {"lerning": 1.0}}, "test")
+
+
 def test_only_what_is_timed_is_repeated():
     parity = {"backend": ["numpy"], "cell": ["gru"], "seq_len": [2]}
     plan = checked({**SMALL, "replicates": 2, "studies": {**SMALL["studies"], "parity": parity}}, "test")
