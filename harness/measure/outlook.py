@@ -23,6 +23,8 @@ CALLS_OF_THE_REFERENCE = 30.0
 """NumPy calls per step and gate in the float64 reference; a backward doubles the forward's."""
 LOADED_BY_A_WORKER = 5.0
 """What a worker loads beside its backend, over a fresh interpreter that imports NumPy."""
+EXPONENTIAL = 500.0
+"""An exponential, its sum and their way through memory, in FLOP of a small product."""
 PROBE_SHARE = 0.05
 """Of its limit, what a probe of a case's time takes in the end."""
 
@@ -126,6 +128,10 @@ class Outlook:
     def products(self, number: float, size: int) -> float:
         """So many products of square matrices."""
         return number * 2.0 * float(size) ** 3 * self.rates.flop
+
+    def elementwise(self, number: float, flop: float = 0.0) -> float:
+        """So many exponentials with what stands around them, and `flop` of a matrix product for each."""
+        return number * (EXPONENTIAL + flop) * self.rates.flop
 
     def _vectorised(self, cell: str, sizes: Sizes, training: bool, step_calls: float) -> float:
         per_step = step_calls * len(CELLS[cell].gates) * (3.0 if training else 1.0)

@@ -15,7 +15,10 @@ from pydantic import Field
 from harness.case import Case, Scalar
 from harness.clipping import Clipping
 from harness.initializations import initialize
+from harness.measure.outlook import Outlook
+from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
+from harness.studies.networks import training_seconds
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -86,6 +89,19 @@ class ErrorSurface(Study):
             if (identity := tuple(point.values())) not in seen:
                 seen.add(identity)
                 yield point
+
+    def seconds(self, case: Case, outlook: Outlook) -> float:
+        """Each step of each descent, or the training and a loss at each point of the plane."""
+        axes: dict[str, Any] = dict(case.axes)
+        points, length = axes["grid"] ** 2, axes["seq_len"]
+        if axes["surface"] == "one_unit":
+            descents = 2 * len(STARTS) * axes["descent_steps"] * length
+            return outlook.calls(10 * descents) + outlook.elementwise(points * length)
+        if axes["surface"] == "power":
+            return outlook.calls(1000)
+        sizes = Sizes(length, axes["batch_size"], TASKS["adding"].input_size, axes["hidden_size"])
+        one = outlook.pass_seconds(axes["cell"], sizes, training=False) + outlook.calls(250)
+        return training_seconds(axes["cell"], sizes, axes["steps"], outlook) + points * one
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

@@ -7,6 +7,7 @@ character from all before it, a counting model from the last n − 1.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,13 @@ from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured
-from harness.studies.networks import InputKind, Seed, training_seconds
+from harness.studies.networks import (
+    InputKind,
+    Seed,
+    characters_seconds,
+    reading_seconds,
+    training_seconds,
+)
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -102,7 +109,17 @@ class LanguageModel(Study):
         )
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
-        return training_seconds(case, outlook) + outlook.calls(500_000)
+        """The training, the reading of held-out text along the way, and each counting model."""
+        axes: dict[str, Any] = dict(case.axes)
+        cell, sizes, steps = axes["cell"], Sizes.of(case), axes["steps"]
+        held_out = replace(
+            sizes, seq_len=HELD_OUT_CHARACTERS // HELD_OUT_STREAMS, batch_size=HELD_OUT_STREAMS
+        )
+        one = outlook.pass_seconds(cell, held_out, training=False)
+        read = (axes["evaluations"] + 1) * (one + characters_seconds(held_out, outlook, training=False))
+        readout = steps * characters_seconds(sizes, outlook, training=True)
+        training = training_seconds(cell, sizes, steps, outlook)
+        return training + readout + read + (axes["orders"] + 1) * reading_seconds(outlook)
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)

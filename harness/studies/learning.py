@@ -44,10 +44,13 @@ from harness.training.model import SequenceModel
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from harness.training.tasks import TASKS, Task
 from harness.training.through_time import bind_clipped, why_not_through_time
+from implementations.registry import CELLS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _OBSERVED = 10
 """Name of the random stream of the sequences that the decay is measured on."""
+CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
+"""Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
 
 
 COLUMNS = (
@@ -127,19 +130,25 @@ class Learning(NetworkStudy):
             return reason
         if axes["seq_len"] < task.shortest:
             return f"task {task.name} needs a seq_len of at least {task.shortest}, got {axes['seq_len']}"
-        sizes = Sizes(axes["seq_len"], axes["batch_size"], task.input_size, axes["hidden_size"])
         return why_not_started(
             context.backend,
             axes["cell"],
             "float32",
-            sizes,
+            _sizes(case),
             training=True,
             calls=axes["steps"],
             max_seconds=context.max_seconds,
         )
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
-        return training_seconds(case, outlook)
+        """All its steps: whether it is solved before, nobody knows."""
+        cell, sizes = str(case.axes["cell"]), _sizes(case)
+        steps = int(case.axes["steps"] or 1)
+        seconds = training_seconds(cell, sizes, steps, outlook)
+        if case.axes["place"] == PLACES[0]:
+            return seconds
+        stepwise = CALLS_OF_A_STEP + CALLS_OF_A_GATE * len(CELLS[cell].gates)
+        return seconds + outlook.calls(steps * sizes.seq_len * stepwise)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
@@ -261,6 +270,11 @@ class Record:
         for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
             self.add("decay", step, lag=lag, log10_spectral_norm=values[len(values) // 2])
         return summarize_decay(lags, norms[:, None, :])
+
+
+def _sizes(case: Case) -> Sizes:
+    axes: dict[str, Any] = dict(case.axes)
+    return Sizes(axes["seq_len"], axes["batch_size"], TASKS[axes["task"]].input_size, axes["hidden_size"])
 
 
 def clipping_of(case: Case) -> Clipping | None:

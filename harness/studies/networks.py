@@ -81,11 +81,25 @@ class NetworkStudy(Study):
         return why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"]))
 
 
-def training_seconds(case: Case, outlook: Outlook) -> float:
-    """About how long so many steps of training take: a pass each, and what is done in NumPy around it."""
-    sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
-    one = outlook.pass_seconds(str(case.axes["cell"]), sizes, training=True)
-    return steps * (one + outlook.calls(100.0 * sizes.seq_len))
+CHARACTERS = 100
+"""Of a text, about how many different ones it has."""
+
+
+def training_seconds(cell: str, sizes: Sizes, steps: int, outlook: Outlook) -> float:
+    """About how long so many steps of training take: a pass each, and the batch, clipping and optimiser
+    around it."""
+    return steps * (outlook.pass_seconds(cell, sizes, training=True) + outlook.calls(2000))
+
+
+def characters_seconds(sizes: Sizes, outlook: Outlook, *, training: bool) -> float:
+    """About how long a readout over all characters, and their cross-entropy, take for one batch."""
+    flop = 2.0 * sizes.hidden_size * (3.0 if training else 1.0)
+    return outlook.elementwise(sizes.seq_len * sizes.batch_size * CHARACTERS, flop)
+
+
+def reading_seconds(outlook: Outlook) -> float:
+    """About how long it takes to read a text, or to count what follows what in it."""
+    return outlook.calls(600_000)
 
 
 def initialized(case: Case) -> Parameters:

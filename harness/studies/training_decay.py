@@ -22,7 +22,15 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.gradient_decay import chosen_lags
-from harness.studies.networks import NetworkAxes, NetworkStudy, Seed, initialized, training_seconds
+from harness.studies.networks import (
+    NetworkAxes,
+    NetworkStudy,
+    Seed,
+    characters_seconds,
+    initialized,
+    reading_seconds,
+    training_seconds,
+)
 from harness.studies.study import STUDIES, BackendName, Context, Size, StudyAxes, one_of
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
@@ -84,7 +92,10 @@ class TrainingDecay(NetworkStudy):
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """The training, and the reading of the text."""
-        return training_seconds(case, outlook) + outlook.calls(500_000)
+        sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
+        readout = steps * characters_seconds(sizes, outlook, training=True)
+        training = training_seconds(str(case.axes["cell"]), sizes, steps, outlook)
+        return training + readout + reading_seconds(outlook)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

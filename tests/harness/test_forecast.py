@@ -70,6 +70,41 @@ def test_a_timed_case_takes_its_budget_and_its_proof() -> None:
     assert long > 7 * 20_000 * 4 * 10 * RATES.call
 
 
+LEARNING = {"cell": ["lstm"], "seq_len": [50], "hidden_size": [64], "batch_size": 32, "seed": [0]}
+
+
+def of_study(name: str, **axes: object) -> float:
+    """Seconds foretold of all cases of one study, on a machine of known rates."""
+    plan = checked({"name": "one", "max_seconds": 600.0, "studies": {name: axes}}, "test")
+    return sum(seconds for _, seconds in foretold(plan).cases)
+
+
+def test_a_training_costs_its_steps_and_clipping_on_the_way_back_costs_more() -> None:
+    short, long = (of_study("learning", **LEARNING, steps=steps) for steps in (100, 1000))
+    assert long == pytest.approx(10 * short)
+    assert 3e-3 < short / 100 < 3e-2  # a step of 2 ms of products, and what stands around it
+    stepwise = of_study("learning", **LEARNING, steps=100, rule=["value"], place=["state"])
+    assert stepwise > 3 * short
+
+
+def test_a_language_model_is_trained_and_read_and_counted() -> None:
+    axes = {"cell": ["lstm"], "seq_len": [100], "hidden_size": [128], "orders": 1}
+    trained = of_study("language_model", **axes, steps=100, evaluations=1)
+    longer = of_study("language_model", **axes, steps=200, evaluations=1)
+    oftener = of_study("language_model", **axes, steps=100, evaluations=11)
+    counted = of_study("language_model", **{**axes, "orders": 9}, steps=100, evaluations=1)
+    assert 2.0 < longer - trained < 20.0
+    assert 2.0 < oftener - trained < 20.0
+    assert 1.0 < counted - trained < 10.0
+
+
+def test_a_surface_costs_its_points() -> None:
+    coarse, fine = (of_study("error_surface", surface=["trained"], grid=n, steps=1) for n in (41, 81))
+    assert fine / coarse == pytest.approx((81 / 41) ** 2, rel=0.05)
+    assert of_study("error_surface", surface=["power"]) < 0.01
+    assert of_study("error_surface", surface=["one_unit"], learning_rate=[0.1]) < fine
+
+
 def test_what_takes_too_long_is_probed_and_not_run() -> None:
     sizes = Sizes(512, 32, 64, 64)
     outlook = Outlook(RATES, Hint(interpreted=True), 0.1, max_seconds=4.0)
