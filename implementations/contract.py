@@ -351,6 +351,9 @@ class Backend(ABC):
     device: ClassVar[str] = "cpu"
     compiles: ClassVar[bool] = False
     """Whether new shapes or cells cost this backend seconds of compilation, in every process anew."""
+    namespace: ClassVar[Any] = None
+    """The module whose `concatenate` and `stack` take native arrays, where these also add, multiply and take
+    index arrays as NumPy's do; None where they do not, and the way leads through NumPy."""
     code_folders: ClassVar[tuple[str, ...]] = ()
     """Environment variables that say in which folders compiled code is kept from one process to the next;
     none where none is kept."""

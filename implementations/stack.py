@@ -1,37 +1,56 @@
-"""Stacked and bidirectional layers, composed of any backend's single ones.
+"""Layers put together, of any backend's single ones: stacked, in both directions, with connections that skip.
 
 A layer knows one cell in one direction.  Here the second direction is the same layer on samples turned
 round, each within its own length; the next layer reads both directions' outputs side by side.  Names, order
-and shapes are those of a `torch.nn.RNN`, `LSTM` or `GRU` with L layers and D directions.
+and shapes are those of a `torch.nn.RNN`, `LSTM` or `GRU` with L layers and D directions.  What residual
+connections and skip connections across time are says :mod:`implementations.structure`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from implementations.checks import Tape, check_tape, check_update
 from implementations.contract import Array, Backend, Forward, Gradients, Layer, Native, Parameters, State
+from implementations.natively import Natively
+from implementations.skip import SkipLayer
 from implementations.stack_checks import StackChecks, check_layers
+from implementations.structure import Structure
 
 
 def bind_stack(
-    backend: Backend, cell: str, layers: Sequence[Parameters], dtype: str, *, bidirectional: bool = False
+    backend: Backend,
+    cell: str,
+    layers: Sequence[Parameters],
+    dtype: str,
+    *,
+    bidirectional: bool = False,
+    residual: bool = False,
+    skip: int = 0,
 ) -> Any:
     """A stack ready to run: by the backend's own `bind_stack` where it has one, else a :class:`Stack`.
 
     Args:
-        layers: parameters in torch's order: layer by layer, of each the forward direction first.
+        layers: parameters in torch's order: layer by layer, of each the forward direction first.  With skip
+            connections weight_ih has H further columns, those of h_{t−s}.
+        residual, skip: as in :class:`~implementations.structure.Structure`.
 
     Raises:
         ValueError: layers that do not fit each other; and what `Backend.bind` raises.
+        UnsupportedCase: the backend's own stacks have no such connections.
     """
-    own = getattr(backend, "bind_stack", None)
-    if own is not None:
-        return own(cell, layers, dtype, bidirectional=bidirectional)
-    return Stack(backend, cell, layers, dtype, bidirectional=bidirectional)
+    bind = getattr(backend, "bind_stack", None) or partial(Stack, backend)
+    return bind(cell, layers, dtype, bidirectional=bidirectional, residual=residual, skip=skip)
+
+
+def why_no_stack(backend: Backend, structure: Structure) -> str | None:
+    """Why the backend's own stacks cannot be of this structure; None where they can, or are composed here."""
+    why = getattr(backend, "why_no_stack", None)
+    return None if why is None else why(structure)
 
 
 class StackTape(Tape):
@@ -61,14 +80,18 @@ class Stack:
         dtype: str,
         *,
         bidirectional: bool = False,
+        residual: bool = False,
+        skip: int = 0,
     ) -> None:
         self.backend = backend
         self.dtype = dtype
-        self.directions = 2 if bidirectional else 1
-        check_layers(layers, self.directions)
-        self.layers: list[Layer] = [backend.bind(cell, parameters, dtype) for parameters in layers]
+        self.structure = check_layers(layers, bidirectional=bidirectional, residual=residual, skip=skip)
+        self.directions = self.structure.directions
+        bound = [backend.bind(cell, parameters, dtype) for parameters in layers]
+        self.layers: list[Layer] = [SkipLayer(layer, skip) for layer in bound] if skip else bound
         self.cell = self.layers[0].cell
         self.hidden_size = layers[0].hidden_size
+        self._natively = Natively(backend, dtype)
         self._checks = StackChecks(self.cell, len(layers), self.directions, self.hidden_size)
 
     @property
@@ -106,7 +129,7 @@ class Stack:
             initial_state: native, tuple of (L·D, B, H) in `state_names` order; zeros where None.
             lengths: (B,) integers in 1…T, as of a layer.
             masks: L − 1 native arrays (T, B, D·H); each is multiplied onto one layer's output before the
-                next layer reads it (dropout).
+                next layer reads it, and before what a residual connection adds (dropout).
             training: keep what a backward needs (`Forward.tape`).
 
         Raises:
@@ -117,17 +140,19 @@ class Stack:
         lengths = None if lengths is None else np.asarray(lengths)
         states, tapes, output = [], [], inputs
         for first, layers in self._levels():
-            sides = []
+            sides, read = [], output
             for place, layer in enumerate(layers, first):
-                given = output if place == first else self._turned(output, lengths)
+                given = read if place == first else self._turned(read, lengths)
                 state = _one(initial_state, place)
                 passed = layer.forward(given, state, lengths=lengths, training=training)
                 sides.append(passed.output if place == first else self._turned(passed.output, lengths))
                 states.append(passed.final_state)
                 tapes.append(passed.tape)
-            output = sides[0] if len(sides) == 1 else self._through(_beside, *sides)
+            output = sides[0] if len(sides) == 1 else self._natively(_beside, *sides)
             if first + len(layers) < len(self.layers) and masks:
-                output = self._through(np.multiply, output, masks[first // self.directions])
+                output = self._natively(_product, output, masks[first // self.directions])
+            if self._adds(first):
+                output = self._natively.sum(output, self._within(read, lengths))
         sizes = np.shape(output)[:2]
         tape = StackTape(self, sizes, lengths, masks, tapes) if training else None
         return Forward(output, self._stacked(states), tape)
@@ -153,14 +178,16 @@ class Stack:
         found: list[Gradients] = [None] * len(self.layers)  # type: ignore[list-item]  # filled below
         grad = grad_output
         for first, layers in reversed(self._levels()):
+            around = self._within(grad, tape.lengths) if self._adds(first) else None
             if first + len(layers) < len(self.layers) and tape.masks:
-                grad = self._through(np.multiply, grad, tape.masks[first // self.directions])
+                grad = self._natively(_product, grad, tape.masks[first // self.directions])
             for place, layer in enumerate(layers, first):
                 arriving = self._side(grad, place - first, tape.lengths)
                 found[place] = layer.backward(tape.tapes[place], arriving, _one(grad_final_state, place))
             grad = found[first].inputs
             if len(layers) == 2:
-                grad = self._through(np.add, grad, self._turned(found[first + 1].inputs, tape.lengths))
+                grad = self._natively.sum(grad, self._turned(found[first + 1].inputs, tape.lengths))
+            grad = self._natively.sum(grad, around)
         tape.tapes.clear()
         initial_state = self._stacked([gradients.initial_state for gradients in found])
         return Gradients(grad, initial_state, self._named([gradients.parameters for gradients in found]))
@@ -178,40 +205,54 @@ class Stack:
         ends = [(self._ending(place), part) for place, part in enumerate(parts)]
         return {name + end: array for end, part in ends for name, array in part.items()}
 
-    def _through(self, function: Callable[..., Array], *natives: Native) -> Native:
-        """A NumPy function of native arrays."""
-        return self.backend.to_native(function(*map(self.backend.to_numpy, natives)), self.dtype)
+    def _adds(self, first: int) -> bool:
+        """Whether the layer whose first direction has this place adds what it reads to what it puts out."""
+        read = np.shape(self.layers[first].parameters["weight_ih"])[1]
+        read -= self.hidden_size if self.structure.skip else 0
+        return self.structure.adds(read, self.directions * self.hidden_size)
+
+    def _within(self, native: Native | None, lengths: Array | None) -> Native | None:
+        """With zeros beyond each sample's length, where no layer puts out anything else."""
+        if native is None or lengths is None:
+            return native
+        steps = np.arange(np.shape(native)[0])[:, None, None] < lengths[:, None]
+        return self._natively(_product, native, self.backend.to_native(steps.astype("float32"), self.dtype))
 
     def _turned(self, native: Native, lengths: Array | None) -> Native:
-        return self._through(lambda array: turned(array, lengths), native)
+        return self._natively(lambda xp, array: turned(array, lengths), native)
 
     def _side(self, grad: Native | None, side: int, lengths: Array | None) -> Native | None:
         """One direction's part of dL/d output, in the order of steps in which that direction ran."""
         if grad is None or self.directions == 1:
             return grad
         part = slice(side * self.hidden_size, (side + 1) * self.hidden_size)
-        own = self._through(lambda array: array[:, :, part], grad)
+        own = self._natively(lambda xp, array: array[:, :, part], grad)
         return self._turned(own, lengths) if side else own
 
     def _stacked(self, states: Sequence[State]) -> State:
         """A tuple of (B, H) for each place -> a tuple of (L·D, B, H)."""
-        return tuple(self._through(_joined, *each) for each in zip(*states, strict=True))
+        return tuple(self._natively(_joined, *each) for each in zip(*states, strict=True))
 
 
-def turned(array: Array, lengths: Array | None) -> Array:
+def turned(array: Any, lengths: Array | None) -> Any:
     """(T, B, …) with each sample's steps in reverse; beyond its length they stay where they are."""
+    seq_len, batch_size = array.shape[:2]
     if lengths is None:
-        return array[::-1]
-    steps = np.arange(array.shape[0])[:, None]
-    return array[np.where(steps < lengths, lengths - 1 - steps, steps), np.arange(array.shape[1])]
+        return array[np.arange(seq_len)[::-1].copy()]
+    steps = np.arange(seq_len)[:, None]
+    return array[np.where(steps < lengths, lengths - 1 - steps, steps), np.arange(batch_size)]
 
 
-def _beside(*sides: Array) -> Array:
-    return np.concatenate(sides, axis=2)
+def _product(xp: Any, a: Any, b: Any) -> Any:
+    return a * b
 
 
-def _joined(*states: Array) -> Array:
-    return states[0][None] if len(states) == 1 else np.stack(states)
+def _beside(xp: Any, *sides: Any) -> Any:
+    return xp.concatenate(sides, axis=2)
+
+
+def _joined(xp: Any, *states: Any) -> Any:
+    return xp.stack(states)
 
 
 def _one(state: State | None, place: int) -> State | None:

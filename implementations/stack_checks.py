@@ -8,22 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from implementations.contract import Cell, Native, Parameters, State
+from implementations.structure import Structure
 
 Sizes = tuple[int, ...]
 
 
-def check_layers(layers: Sequence[Parameters], directions: int) -> None:
-    """Raise ValueError, naming the place, unless the layers fit each other and the number of directions."""
+def check_layers(
+    layers: Sequence[Parameters], *, bidirectional: bool = False, residual: bool = False, skip: int = 0
+) -> Structure:
+    """How the layers are put together; a ValueError names the place of one that does not fit the others."""
+    directions = 2 if bidirectional else 1
     if not layers or len(layers) % directions:
         raise ValueError(f"layers must be a multiple of {directions} direction(s), got {len(layers)}")
-    hidden_size, input_size = layers[0].hidden_size, layers[0].input_size
-    for place, parameters in enumerate(layers):
-        wanted = input_size if place < directions else directions * hidden_size
+    structure = Structure(len(layers) // directions, bidirectional, residual, skip)
+    hidden_size, past = layers[0].hidden_size, layers[0].hidden_size if skip else 0
+    input_size = layers[0].input_size - past
+    if input_size < 1:
+        raise ValueError(
+            f"layers[0] must have an input_size above its hidden_size {hidden_size}: with skip connections the "
+            f"last {hidden_size} columns of weight_ih are theirs; got {layers[0].input_size}"
+        )
+    for place, wanted in enumerate(structure.widths(input_size, hidden_size)):
+        parameters = layers[place]
         if (parameters.hidden_size, parameters.input_size) != (hidden_size, wanted):
             raise ValueError(
                 f"layers[{place}] must have hidden_size {hidden_size} and input_size {wanted}, got "
                 f"{parameters.hidden_size} and {parameters.input_size}"
             )
+    return structure
 
 
 @dataclass(frozen=True)

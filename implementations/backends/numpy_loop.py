@@ -167,6 +167,7 @@ def _put_all(old: tuple[Array, ...], rows: Array | None, new: tuple[Array, ...])
 
 class NumpyBackend(Backend):
     name: ClassVar[str] = "numpy"
+    namespace: ClassVar[Any] = np
 
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> NumpyLayer:
         return NumpyLayer(self, cell, parameters, dtype)

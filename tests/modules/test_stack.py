@@ -202,4 +202,5 @@ def test_a_backend_may_bring_stacks_of_its_own() -> None:
     assert isinstance(bind_stack(backend, "gru", layers, "float64", bidirectional=True), Stack)
     backend.bind_stack = lambda *args, **options: (args, options)  # type: ignore[attr-defined]
     own = bind_stack(backend, "gru", layers, "float64", bidirectional=True)
-    assert own == (("gru", layers, "float64"), {"bidirectional": True})
+    options = {"bidirectional": True, "residual": False, "skip": 0}
+    assert own == (("gru", layers, "float64"), options)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # before JAX is imported: on a machine with an accelerator it would start that first
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -32,6 +32,7 @@ DTYPES = ("float64", "float32")
 
 class JaxBackend(Backend):
     name: ClassVar[str] = "jax"
+    namespace: ClassVar[Any] = jnp
     compiles: ClassVar[bool] = True
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import llvmlite.binding
 import numba
@@ -29,6 +29,7 @@ class NumbaBackend(Backend):
     """
 
     name: ClassVar[str] = "numba"
+    namespace: ClassVar[Any] = np
     checkpointed: ClassVar[bool] = False
     """Whether a training pass computes its gates twice rather than keep them."""
     code_folders: ClassVar[tuple[str, ...]] = ("NUMBA_CACHE_DIR",)

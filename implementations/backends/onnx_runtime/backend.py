@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ ERRORS_ONLY = 3
 
 class OnnxBackend(Backend):
     name: ClassVar[str] = "onnxruntime"
+    namespace: ClassVar[Any] = np
 
     def __init__(self) -> None:
         self._num_threads = len(os.sched_getaffinity(0))

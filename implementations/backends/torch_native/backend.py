@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ class TorchBackend(Backend):
 
     name: ClassVar[str] = "torch"
     device: ClassVar[str] = "cpu"
+    namespace: ClassVar[Any] = torch
     formats: ClassVar[dict[str, torch.dtype]] = {"float64": torch.float64, "float32": torch.float32}
 
     def bind(self, cell: str, parameters: Parameters, dtype: str) -> TorchLayer:

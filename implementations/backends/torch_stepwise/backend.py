@@ -6,7 +6,7 @@ They differ in one thing: what :meth:`StepwiseBackend.loop` makes of a cell's st
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from implementations.registry import CELLS
 class StepwiseBackend(Backend):
     """Hand-written cells on the CPU.  `formats`: dtype -> what it is stored in."""
 
+    namespace: ClassVar[Any] = torch
     formats: ClassVar[dict[str, torch.dtype]] = {"float64": torch.float64, "float32": torch.float32}
 
     @abstractmethod

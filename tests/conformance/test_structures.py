@@ -1,0 +1,137 @@
+"""Structures of any backend's layers: against autograd over an unrolled graph, and every backend alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from implementations import BACKENDS, Backend, BackendUnavailable, TapeUsed, load_backend
+from implementations.contract import Array
+from implementations.skip import SkipLayer
+from implementations.stack import Stack, bind_stack, why_no_stack
+from implementations.structure import Structure
+from tests.conformance.scene import assert_agree, assert_raises
+from tests.conformance.structured import draw_layers, draw_numbers, expected, results
+
+SIZES = (7, 3, 4, 4)
+"""T, B, I, H: I = H, so that the first layer has a residual connection, too; T is no multiple of a skip."""
+LENGTHS = np.array([2, 7, 5])
+STRUCTURES = [
+    "3 layers",
+    "2 layers, both ways",
+    "3 layers, residual",
+    "2 layers, both ways, residual",
+    "1 layer, skip 3",
+    "1 layer, skip 9",
+    "2 layers, both ways, residual, skip 2",
+]
+
+
+def stack_of(
+    backend: Backend, cell: str, words: str, sizes: tuple[int, int, int, int] = SIZES, dtype: str = "float64"
+) -> Any:
+    structure = Structure.parse(words)
+    layers = draw_layers(cell, structure, *sizes[2:])
+    return bind_stack(backend, cell, layers, dtype, **structure.options)
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    try:
+        return load_backend(request.param)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("sizes", [SIZES, (6, 2, 3, 5)], ids=["I=H", "I<H"])
+@pytest.mark.parametrize("words", STRUCTURES)
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_the_reference_is_autograds(cell: str, words: str, sizes: tuple[int, int, int, int]) -> None:
+    """The composition in NumPy, forward and every gradient."""
+    structure = Structure.parse(words)
+    numbers = draw_numbers(cell, structure, sizes)
+    wanted = expected(cell, structure, draw_layers(cell, structure, *sizes[2:]), numbers)
+    assert_agree(results(stack_of(load_backend("numpy"), cell, words, sizes), numbers), wanted, "float64")
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("words", STRUCTURES[1:])
+def test_every_backend_computes_the_reference(backend: Backend, words: str, lengths: Array | None) -> None:
+    if backend.compiles:
+        pytest.skip(f"{backend.name} compiles for seconds: the way from layers to stacks is the same for all")
+    structure = Structure.parse(words)
+    reason = backend.why_unsupported("gru", "float64", training=True) or why_no_stack(backend, structure)
+    if reason:
+        pytest.skip(reason)
+    numbers = draw_numbers("gru", structure, SIZES)
+    wanted = results(stack_of(load_backend("numpy"), "gru", words), numbers, lengths)
+    assert_agree(results(stack_of(backend, "gru", words), numbers, lengths), wanted, "float64")
+
+
+@pytest.mark.parametrize("words", STRUCTURES)
+def test_a_sample_of_some_length_is_that_sample_alone(words: str) -> None:
+    structure = Structure.parse(words)
+    numbers = draw_numbers("lstm", structure, SIZES)
+    stack = stack_of(load_backend("numpy"), "lstm", words)
+    found = results(stack, numbers, LENGTHS)
+    for b, length in enumerate(LENGTHS):
+        alone = {
+            "inputs": numbers["inputs"][:length, b : b + 1],
+            "grad_output": numbers["grad_output"][:length, b : b + 1],
+            **{k: tuple(s[:, b : b + 1] for s in numbers[k]) for k in ("initial_state", "grad_final_state")},
+        }
+        wanted = results(stack, alone)
+        for name in ("output", "grad_inputs"):
+            np.testing.assert_allclose(found[name][:length, b : b + 1], wanted[name], atol=1e-12)
+            assert not found[name][length:, b].any()
+        for name in ("final_0", "final_1", "grad_state_0", "grad_state_1"):
+            np.testing.assert_allclose(found[name][:, b : b + 1], wanted[name], atol=1e-12)
+
+
+def test_a_skip_longer_than_the_sequence_changes_nothing() -> None:
+    """Then h_{t−s} is zero throughout: the same layer without those columns."""
+    cell, numbers = "gru", draw_numbers("gru", Structure(), SIZES)
+    (with_skip,) = draw_layers(cell, Structure(skip=9), *SIZES[2:])
+    arrays = with_skip.arrays()
+    plain = type(with_skip).from_arrays({**arrays, "weight_ih": arrays["weight_ih"][:, : SIZES[2]]})
+    numpy = load_backend("numpy")
+    found = results(bind_stack(numpy, cell, [with_skip], "float64", skip=9), numbers)
+    wanted = results(bind_stack(numpy, cell, [plain], "float64"), numbers)
+    np.testing.assert_array_equal(found["output"], wanted["output"])
+    assert not found["grad_weight_ih_l0"][:, SIZES[2] :].any()
+
+
+def test_a_skip_layer_keeps_to_the_contract() -> None:
+    stack = stack_of(load_backend("numpy"), "gru", "1 layer, skip 3")
+    layer = stack.layers[0]
+    assert isinstance(layer, SkipLayer) and layer.input_size == 4
+    inputs = draw_numbers("gru", Structure(), SIZES)["inputs"]
+    passed = layer.forward(inputs, training=True)
+    np.testing.assert_array_equal(layer.forward(inputs, training=False).output, passed.output)
+    assert layer.forward(inputs, training=False).tape is None
+    assert_raises(ValueError, lambda: layer.backward(passed.tape, inputs[:, :, :2]), "grad_output")
+    assert not np.any(layer.backward(passed.tape).inputs)  # nothing arrives: nothing leaves
+    assert_raises(TapeUsed, lambda: layer.backward(passed.tape), "one backward")
+    assert_raises(ValueError, lambda: layer.forward(inputs[:, :, :3], training=False), "inputs")
+    layer.update({name: 0 * array for name, array in layer.parameters.items()})
+    assert not layer.forward(inputs, training=False).output.any()
+
+
+def test_structures_are_spelled_and_read() -> None:
+    for words in STRUCTURES:
+        assert str(Structure.parse(words)) == words
+    assert str(Structure()) == "1 layer"
+    for wrong in ("", "0 layers", "2 layers, skip", "2 layers, skip 4, residual", "deep"):
+        assert_raises(ValueError, lambda wrong=wrong: Structure.parse(wrong), "structure must be")
+    assert_raises(ValueError, lambda: Structure(skip=1), "skip must be")
+    assert_raises(ValueError, lambda: Structure(num_layers=0), "num_layers must be")
+
+
+def test_layers_that_do_not_fit_are_named() -> None:
+    numpy = load_backend("numpy")
+    layers = draw_layers("gru", Structure(2, skip=3), 4, 4)
+    assert_raises(ValueError, lambda: Stack(numpy, "gru", layers, "float64"), "layers[1]")
+    plain = draw_layers("gru", Structure(), 4, 4)
+    assert_raises(ValueError, lambda: Stack(numpy, "gru", plain, "float64", skip=3), "layers[0]")
