@@ -25,8 +25,8 @@ def check_layers(
     input_size = layers[0].input_size - past
     if input_size < 1:
         raise ValueError(
-            f"layers[0] must have an input_size above its hidden_size {hidden_size}: with skip connections the "
-            f"last {hidden_size} columns of weight_ih are theirs; got {layers[0].input_size}"
+            f"layers[0] must have an input_size above its hidden_size {hidden_size}, got "
+            f"{layers[0].input_size}: with skip connections the last {hidden_size} columns are theirs"
         )
     for place, wanted in enumerate(structure.widths(input_size, hidden_size)):
         parameters = layers[place]

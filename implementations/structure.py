@@ -3,11 +3,11 @@
     h^l_t = f^l(z^l_t, s^l_{t−1}),   z^l_t = y^{l−1}_t, or [y^{l−1}_t, h^l_{t−s}] with skip connections
     y^l_t = h^l_t,                   or h^l_t + y^{l−1}_t where residual and both have one width;   y^0 = x
 
-Residual connections between layers are those of Wu et al. 2016 ("Google's Neural Machine Translation System",
-eq. 6).  Skip connections across time are those of Zhang et al. 2016 ("Architectural Complexity Measures of
-Recurrent Neural Networks", the recurrent skip coefficient), known since Lin et al. 1996 (NARX networks): besides
-h_{t−1} a step reads h_{t−s}, through weights of its own, so that paths through time are up to s times shorter.
-h_{t−s} counts as zero for t <= s: a pass begins with no past but its initial state.
+Residual connections between layers are those of Wu et al. 2016 ("Google's Neural Machine Translation
+System").  Skip connections across time are those of Zhang et al. 2016 ("Architectural Complexity Measures of
+Recurrent Neural Networks", the recurrent skip coefficient), known since Lin et al. 1996 (NARX networks):
+besides h_{t−1} a step reads h_{t−s}, through weights of its own, and paths through time are up to s times
+shorter.  h_{t−s} counts as zero for t <= s: a pass begins with no past but its initial state.
 """
 
 from __future__ import annotations

@@ -6,8 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from implementations import BACKENDS, Backend, BackendUnavailable, TapeUsed, load_backend
+from implementations import (
+    BACKENDS,
+    Backend,
+    BackendUnavailable,
+    TapeUsed,
+    UnsupportedCase,
+    load_backend,
+)
+from implementations.backends.torch_native.stack import CudnnStackBackend, TorchStackBackend
 from implementations.contract import Array
 from implementations.skip import SkipLayer
 from implementations.stack import Stack, bind_stack, why_no_stack
@@ -18,6 +27,7 @@ from tests.conformance.structured import draw_layers, draw_numbers, expected, re
 SIZES = (7, 3, 4, 4)
 """T, B, I, H: I = H, so that the first layer has a residual connection, too; T is no multiple of a skip."""
 LENGTHS = np.array([2, 7, 5])
+WITH_MODULES = ["3 layers", "1 layer, both ways", "2 layers, both ways"]
 STRUCTURES = [
     "3 layers",
     "2 layers, both ways",
@@ -106,7 +116,8 @@ def test_a_skip_longer_than_the_sequence_changes_nothing() -> None:
 def test_a_skip_layer_keeps_to_the_contract() -> None:
     stack = stack_of(load_backend("numpy"), "gru", "1 layer, skip 3")
     layer = stack.layers[0]
-    assert isinstance(layer, SkipLayer) and layer.input_size == 4
+    assert isinstance(layer, SkipLayer)
+    assert layer.input_size == 4
     inputs = draw_numbers("gru", Structure(), SIZES)["inputs"]
     passed = layer.forward(inputs, training=True)
     np.testing.assert_array_equal(layer.forward(inputs, training=False).output, passed.output)
@@ -135,3 +146,77 @@ def test_layers_that_do_not_fit_are_named() -> None:
     assert_raises(ValueError, lambda: Stack(numpy, "gru", layers, "float64"), "layers[1]")
     plain = draw_layers("gru", Structure(), 4, 4)
     assert_raises(ValueError, lambda: Stack(numpy, "gru", plain, "float64", skip=3), "layers[0]")
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("words", WITH_MODULES)
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["torch_stack", pytest.param("cudnn_stack", marks=pytest.mark.cuda)])
+def test_a_fused_stack_computes_the_reference(
+    name: str, cell: str, words: str, lengths: Array | None
+) -> None:
+    fused = stack_of(load_backend(name), cell, words)
+    assert not isinstance(fused, Stack)
+    numbers = draw_numbers(cell, Structure.parse(words), SIZES)
+    wanted = results(stack_of(load_backend("numpy"), cell, words), numbers, lengths)
+    assert_agree(results(fused, numbers, lengths), wanted, "float64")
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", ["float32", "tf32", "bfloat16", "float16"])
+def test_cudnns_stack_in_reduced_precision(dtype: str) -> None:
+    backend = load_backend("cudnn_stack")
+    if reason := backend.why_unsupported("lstm", dtype):
+        pytest.skip(reason)
+    numbers = draw_numbers("lstm", Structure(2, bidirectional=True), SIZES)
+    numbers = {
+        k: tuple(a.astype("float32") for a in v) if isinstance(v, tuple) else v.astype("float32")
+        for k, v in numbers.items()
+    }
+    wanted = results(stack_of(load_backend("numpy"), "lstm", WITH_MODULES[2]), numbers)
+    assert_agree(results(stack_of(backend, "lstm", WITH_MODULES[2], dtype=dtype), numbers), wanted, dtype)
+
+
+@pytest.mark.parametrize("backend_class", [TorchStackBackend, CudnnStackBackend])
+def test_a_fused_stack_refuses_what_torch_nn_has_not(backend_class: Any) -> None:
+    """No device is asked: the refusal stands before anything is bound."""
+    backend = backend_class()
+    assert why_no_stack(backend, Structure(4, bidirectional=True)) is None
+    assert why_no_stack(load_backend("numpy"), Structure(2, residual=True, skip=4)) is None
+    for structure, named in (
+        (Structure(2, residual=True), "residual"),
+        (Structure(2, skip=4), "across time"),
+    ):
+        assert named in str(why_no_stack(backend, structure))
+        layers = draw_layers("gru", structure, 4, 4)
+        assert_raises(
+            UnsupportedCase,
+            lambda s=structure, k=layers: bind_stack(backend, "gru", k, "float64", **s.options),
+            named,
+        )
+    assert "reset gate" in str(backend.why_unsupported("gru_reset_before", "float32"))
+
+
+def test_cudnns_stack_says_why_it_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(BackendUnavailable, match="cudnn_stack: no CUDA device"):
+        load_backend("cudnn_stack")
+
+
+def test_a_fused_stack_refuses_misfits_by_name() -> None:
+    stack = stack_of(load_backend("torch_stack"), "lstm", WITH_MODULES[2])
+    inputs = torch.zeros(SIZES[:3], dtype=torch.float64)
+    state = torch.zeros(4, 3, 4, dtype=torch.float64)
+    passed = stack.forward(inputs, training=True)
+    assert_raises(ValueError, lambda: stack.forward(inputs[:, :, :2], training=True), "inputs")
+    assert_raises(ValueError, lambda: stack.forward(inputs, (state,), training=True), "initial_state")
+    assert_raises(ValueError, lambda: stack.forward(inputs, masks=[inputs], training=True), "masks")
+    assert_raises(ValueError, lambda: stack.backward(passed.tape, inputs), "grad_output")
+    assert_raises(
+        ValueError, lambda: stack.backward(passed.tape, None, (state[:2], state)), "grad_final_state"
+    )
+    assert passed.final_state[0].shape == (4, 3, 4)
+    stack.backward(passed.tape, passed.output)
+    assert_raises(TapeUsed, lambda: stack.backward(passed.tape, passed.output), "one backward")
+    stack.update({name: 0 * tensor for name, tensor in stack.parameters.items()})
+    assert not stack.forward(inputs, training=False).output.any()

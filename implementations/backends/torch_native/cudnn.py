@@ -112,9 +112,9 @@ class CudnnBackend(TorchBackend):
                 torch.backends.cudnn.rnn.get_cudnn_mode(module.mode),
                 module.hidden_size,
                 0,  # no projection
-                1,  # one layer
+                module.num_layers,
                 False,  # not batch first
-                False,  # one direction
+                module.bidirectional,
             )
 
     def synchronize(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from implementations.checks import ArgumentChecks, Tape, check_bind, check_tape, check_update
-from implementations.contract import Array, Forward, Gradients, Layer, Parameters, UnsupportedCase
+from implementations.contract import Array, Cell, Forward, Gradients, Layer, Parameters, UnsupportedCase
 
 if TYPE_CHECKING:
     from implementations.backends.torch_native.backend import TorchBackend
@@ -62,19 +62,33 @@ class TorchLayer(Layer):
     backend: TorchBackend
 
     def __init__(self, backend: TorchBackend, cell: str, parameters: Parameters, dtype: str) -> None:
-        self.backend = backend
-        self.cell = check_bind(backend, cell, parameters, dtype)
-        self.dtype = dtype
-        self._checks = ArgumentChecks(self.cell, parameters.input_size, parameters.hidden_size)
-        # by way of "meta": a module made in place would draw its weights from torch's global random state
+        definition = check_bind(backend, cell, parameters, dtype)
+        self._checks = ArgumentChecks(definition, parameters.input_size, parameters.hidden_size)
         module = MODULES[cell](
             parameters.input_size, parameters.hidden_size, device="meta", dtype=backend.formats[dtype]
         )
+        names = {name: f"{name}_l0" for name in parameters.arrays()}
+        self._bind(backend, definition, dtype, module, names)
+        self.update(parameters)
+
+    def _bind(
+        self,
+        backend: TorchBackend,
+        cell: Cell,
+        dtype: str,
+        module: torch.nn.RNNBase,
+        names: Mapping[str, str],
+    ) -> None:
+        """Take a module that was made on "meta": one made in place would draw from torch's random state.
+
+        Args:
+            names: a parameter's name here -> in the module.
+        """
+        self.backend, self.cell, self.dtype = backend, cell, dtype
         self._module = module.to_empty(device=backend.device)
         backend.flatten(self._module)
-        self._weights = {name: getattr(self._module, f"{name}_l0") for name in parameters.arrays()}
+        self._weights = {name: getattr(self._module, own) for name, own in names.items()}
         self._updates = 0
-        self.update(parameters)
 
     def update(self, parameters: Mapping[str, torch.Tensor] | Parameters) -> None:
         """New values, copied in place into the weights: they stay the one block that cuDNN reads.
@@ -102,17 +116,17 @@ class TorchLayer(Layer):
         lengths: Any | None = None,
         training: bool,
     ) -> Forward:
-        seq_len, batch_size, stops = self._checks.forward(inputs, initial_state, lengths)
+        seq_len, batch_size, stops = self._checked(inputs, initial_state, lengths)
         reason = self.backend.why_unsupported(self.cell.name, self.dtype, training=training, seq_len=seq_len)
         if reason is not None:
             raise UnsupportedCase(f"{self.backend.name}: {reason}")
         inputs = self._as_leaf(inputs, training)
-        state = tuple(self._as_leaf(s, training) for s in self._with_layer_axis(initial_state, batch_size))
+        state = tuple(self._as_leaf(s, training) for s in self._into_module(initial_state, batch_size))
         self._module.train(training)
         with torch.set_grad_enabled(training), self.backend.precision(self.dtype):
             output, final = self._run(inputs, state, stops)
         tape = TorchTape(self, inputs, state, output, final, self._updates) if training else None
-        return Forward(output.detach(), tuple(s.detach()[0] for s in final), tape)
+        return Forward(output.detach(), self._out_of_module([s.detach() for s in final]), tape)
 
     def backward(
         self, tape: Any, grad_output: torch.Tensor | None = None, grad_final_state: State | None = None
@@ -122,13 +136,13 @@ class TorchLayer(Layer):
             raise ValueError(
                 "tape must come from a forward after the last update(), got an older one; run forward again"
             )
-        self._checks.backward(tape.seq_len, tape.batch_size, grad_output, grad_final_state)
+        self._check_arriving(tape, grad_output, grad_final_state)
         tape.used = True
         roots: list[torch.Tensor] = []
         arriving: list[torch.Tensor] = []
         if grad_final_state is not None:
             roots += tape.final_state
-            arriving += self._with_layer_axis(grad_final_state, tape.batch_size)
+            arriving += self._into_module(grad_final_state, tape.batch_size)
         if grad_output is not None or not roots:
             roots.append(tape.output)
             arriving.append(torch.zeros_like(tape.output) if grad_output is None else self._cast(grad_output))
@@ -139,7 +153,7 @@ class TorchLayer(Layer):
         first_weight = 1 + len(tape.initial_state)
         return Gradients(
             found[0],
-            tuple(gradient[0] for gradient in found[1:first_weight]),
+            self._out_of_module(found[1:first_weight]),
             dict(zip(self._weights, found[first_weight:], strict=True)),
         )
 
@@ -154,14 +168,31 @@ class TorchLayer(Layer):
             output, _ = pad_packed_sequence(output, total_length=inputs.shape[0])
         return output, final if isinstance(final, tuple) else (final,)
 
-    def _with_layer_axis(self, state: State | None, batch_size: int) -> State:
+    def _checked(
+        self, inputs: torch.Tensor, state: State | None, lengths: Any | None
+    ) -> tuple[int, int, Array | None]:
+        """T, B and the lengths, once the arguments of a forward fit."""
+        return self._checks.forward(inputs, state, lengths)
+
+    def _check_arriving(
+        self, tape: Any, grad_output: torch.Tensor | None, grad_final_state: State | None
+    ) -> None:
+        self._checks.backward(tape.seq_len, tape.batch_size, grad_output, grad_final_state)
+
+    def _into_module(self, state: State | None, batch_size: int) -> State:
         """(B, H) -> (1, B, H), contiguous, as cuDNN wants it; zeros where None."""
         if state is None:
-            shape = (1, batch_size, self._checks.hidden_size)
-            names = self.cell.state_names
-            some = self._weights["weight_hh"]
-            return tuple(torch.zeros(shape, dtype=some.dtype, device=some.device) for _ in names)
+            return self._zeros((1, batch_size, self._checks.hidden_size))
         return tuple(self._cast(tensor)[None].contiguous() for tensor in state)
+
+    def _out_of_module(self, state: Sequence[torch.Tensor]) -> State:
+        """(1, B, H) -> (B, H)."""
+        return tuple(tensor[0] for tensor in state)
+
+    def _zeros(self, shape: tuple[int, ...]) -> State:
+        """A state, or its gradient, of zeros."""
+        some = next(iter(self._weights.values()))
+        return tuple(torch.zeros(shape, dtype=some.dtype, device=some.device) for _ in self.cell.state_names)
 
     def _as_leaf(self, tensor: torch.Tensor, training: bool) -> torch.Tensor:
         """A leaf of a new graph that shares the values and never touches the tensor given."""
