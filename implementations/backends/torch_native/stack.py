@@ -62,7 +62,7 @@ class CudnnStackBackend(FusedStacks, CudnnBackend):
 
 
 class FusedStack(TorchLayer):
-    """One module of L layers and D directions, with the methods of a :class:`~implementations.stack.Stack`."""
+    """One module of L layers and D directions, with the methods of an `implementations.stack.Stack`."""
 
     def __init__(
         self,
