@@ -25,7 +25,13 @@ def log2_sizes(axes: Axes, sizes: Sequence[float]) -> None:
 
 
 def log10_axis(axis: Axis, words: Callable[[float], str]) -> None:
-    """Decades as ticks, written by `words(value)`."""
+    """Decades as ticks, written by `words(value)`; round numbers where what is shown spans less than one.
+
+    To be called once everything is drawn.
+    """
+    low, high = axis.get_view_interval()
+    if low > 0.0 and high < 10.0 * low:
+        axis.set_major_locator(MaxNLocator(nbins=4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
     axis.set_minor_locator(NullLocator())
 

@@ -6,25 +6,20 @@ trained until it solves the task by its published criterion, or its steps are us
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
 from harness.clipping.clipping import why_not
-from harness.gradients import ForwardDiverged, jacobian_decay
-from harness.gradients.summary import summarize_decay
+from harness.gradients import ForwardDiverged
 from harness.initializations import initialize
 from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
-from harness.studies.gradient_decay import chosen_lags
 from harness.studies.networks import NetworkStudy, Seed, training_seconds
 from harness.studies.study import (
     STUDIES,
@@ -38,25 +33,18 @@ from harness.studies.study import (
     known,
     one_of,
 )
-from harness.training.evaluate import batch_of, score
+from harness.studies.training_record import Record
+from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.optimizers import OPTIMIZERS, Optimizer
-from harness.training.tasks import TASKS, Task
+from harness.training.tasks import TASKS
 from harness.training.through_time import bind_clipped, why_not_through_time
 from implementations.registry import CELLS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_OBSERVED = 10
-"""Name of the random stream of the sequences that the decay is measured on."""
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
 """Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
-
-
-COLUMNS = (
-    *("quantity", "step", "loss", "error_rate", "gradient_norm", "clipped_norm"),
-    *("spectral_radius", "lag", "log10_spectral_norm"),
-)
 
 
 class LearningAxes(StudyAxes):
@@ -87,15 +75,17 @@ class LearningAxes(StudyAxes):
 
 class Learning(NetworkStudy):
     """Columns: quantity, step, loss, error_rate, gradient_norm, clipped_norm, spectral_radius, lag,
-    log10_spectral_norm.  The quantity of a row is "step" (the batch's loss, the norm of the parameters'
-    gradient before and after clipping), "score" (loss and share of wrong answers on held-out sequences, and
-    the spectral radius of W_hh where it is square) or "decay" (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in
-    log10; an exact zero is −inf).  What a row of its kind does not have is null.
+    log10_spectral_norm, seconds.  The quantity of a row is "step" (the batch's loss, the norm of the
+    parameters' gradient before and after clipping), "score" (loss and share of wrong answers on held-out
+    sequences, the spectral radius of W_hh where it is square, seconds of training so far) or "decay"
+    (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in log10; an exact zero is −inf).  What a row of its kind
+    does not have is null.
 
     Facts: baseline (what knowing nothing costs), criterion, solved, solved_at_step, diverged_at_step,
     half_life_before and horizon_before (steps; null where the norm does not fall that far), log10_norm_before
-    (at the longest lag), and their like after training; steps_done, training_seconds, and, where clipping
-    acts on the way back, clipped_share of the (step, sample) pairs that it met.
+    (at the longest lag), and their like after training; steps_done; training_seconds of the steps alone and
+    checking_seconds of looking at the network in between; clipped_share: what clipping changed, of the steps
+    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back.
     """
 
     name = "learning"
@@ -168,10 +158,10 @@ class Learning(NetworkStudy):
         optimizer = Optimizer(
             axes["optimizer"], model.weights, axes["learning_rate"], momentum=axes["momentum"]
         )
-        started = time.perf_counter()
         diverged = None
         try:
             before = record.observe(0)
+            record.watch.start()
             for step in train(
                 model,
                 lambda number: batch_of(task, number, axes["seq_len"], axes["batch_size"], seed=axes["seed"]),
@@ -192,7 +182,7 @@ class Learning(NetworkStudy):
             diverged = error.step
         except ForwardDiverged as error:
             return Unsupported(str(error))
-        seconds = time.perf_counter() - started
+        record.watch.stop()
         return Measured(
             record.columns,
             {
@@ -204,72 +194,11 @@ class Learning(NetworkStudy):
                 "solved_at_step": record.solved_at,
                 "diverged_at_step": diverged,
                 "steps_done": record.last_step,
-                "training_seconds": seconds,
-                "clipped_share": _share(layer),
+                "training_seconds": record.watch.seconds,
+                "checking_seconds": record.checking_seconds,
+                "clipped_share": record.clipped_share(layer, rule),
             },
         )
-
-
-class Record:
-    """The rows of one training."""
-
-    def __init__(self, case: Case, task: Task, model: SequenceModel) -> None:
-        axes: dict[str, Any] = dict(case.axes)
-        self.cell, self.seq_len, self.seed = axes["cell"], axes["seq_len"], axes["seed"]
-        self.task, self.model = task, model
-        rng = np.random.default_rng([self.seed, _OBSERVED])
-        self._inputs = task.batch(rng, self.seq_len, axes["samples"]).inputs
-        self.solved_at: int | None = None
-        self.last_step = 0
-        self.columns: dict[str, list[Scalar]] = {name: [] for name in COLUMNS}
-
-    def add(self, quantity: str, step: int, **values: Scalar) -> None:
-        """One row."""
-        self.last_step = max(self.last_step, step)
-        row = {"quantity": quantity, "step": step, **values}
-        for name, column in self.columns.items():
-            column.append(row.get(name))
-
-    def check(self, step: int) -> bool:
-        """Try the task on held-out sequences; True where it is solved."""
-        found = score(self.model, self.task, self.seq_len, seed=self.seed)
-        radius = spectral_radius(self.model.parameters.weight_hh)
-        self.add("score", step, loss=found.loss, error_rate=found.error_rate, spectral_radius=radius)
-        if self.task.solved(found):
-            self.solved_at = step
-        return self.solved_at is not None
-
-    def observe(self, step: int) -> dict[str, Scalar]:
-        """The decay as it is now: its rows, and what is said of the start.
-
-        Raises:
-            ForwardDiverged: the network reached inf or NaN.
-        """
-        summary = self._decay(step)
-        return {
-            "half_life_before": summary.half_life,
-            "horizon_before": summary.horizon_1_percent,
-            "rate_before": _finite(summary.rate),
-            "log10_norm_before": float(summary.log10_typical[-1]),
-        }
-
-    def after(self) -> dict[str, Scalar]:
-        """The decay at the end; nulls where the network no longer reaches it."""
-        names = ("half_life_after", "horizon_after", "rate_after", "log10_norm_after")
-        try:
-            summary = self._decay(self.last_step)
-        except (ForwardDiverged, ValueError):
-            return dict.fromkeys(names)
-        values = (summary.half_life, summary.horizon_1_percent, _finite(summary.rate))
-        return dict(zip(names, (*values, float(summary.log10_typical[-1])), strict=True))
-
-    def _decay(self, step: int) -> Any:
-        lags = chosen_lags(len(self._inputs))
-        found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
-        norms = found.log10_spectral_norm["hh"]
-        for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
-            self.add("decay", step, lag=lag, log10_spectral_norm=values[len(values) // 2])
-        return summarize_decay(lags, norms[:, None, :])
 
 
 def _sizes(case: Case) -> Sizes:
@@ -283,23 +212,6 @@ def clipping_of(case: Case) -> Clipping | None:
     if axes["rule"] == "none":
         return None
     return Clipping(axes["rule"], axes["threshold"], axes["place"], axes["truncate"])
-
-
-def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
-    """max |λ| of W_hh; of a gated cell None, since its W_hh is several matrices."""
-    rows, columns = weight_hh.shape
-    if rows != columns or not np.isfinite(weight_hh).all():
-        return None
-    return float(np.abs(np.linalg.eigvals(weight_hh)).max())
-
-
-def _share(layer: Any) -> float | None:
-    counts = getattr(layer, "counts", None)
-    return counts.changed / counts.met if counts is not None and counts.met else None
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 STUDIES.register("learning")(Learning())

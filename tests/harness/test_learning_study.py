@@ -12,7 +12,7 @@ import pytest
 from harness.gradients import jacobian_decay
 from harness.initializations import initialize
 from harness.outcome import Measured, Unsupported
-from harness.studies.learning import spectral_radius
+from harness.studies.training_record import spectral_radius
 from harness.training.tasks import TASKS
 from tests.harness.studying import measure, measured, points
 
@@ -38,6 +38,9 @@ def test_a_task_is_solved_and_the_training_ends() -> None:
     steps = rows_of(found, "step")
     assert (steps["clipped_norm"] <= np.minimum(1.0, steps["gradient_norm"]) + 1e-6).all()
     assert facts["diverged_at_step"] is None
+    clipped = np.mean(steps["clipped_norm"].astype(float) < steps["gradient_norm"].astype(float))
+    assert facts["clipped_share"] == clipped
+    assert 0 < measured("learning", **{**TINY, "steps": 1, "threshold": [1e-4]}).facts["clipped_share"] == 1
 
 
 def test_the_decay_before_is_the_networks_as_it_starts() -> None:

@@ -15,7 +15,7 @@ from harness.training.checkpoint import Checkpoint
 from harness.training.corpora import Corpus
 from harness.training.fit import fit
 from harness.training.loop import TrainingDiverged, train
-from harness.training.model import Batch, SequenceModel
+from harness.training.model import Batch, SequenceModel, _summed_by_token
 from harness.training.objectives import cross_entropy, squared_error
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from implementations.registry import load_backend
@@ -61,6 +61,15 @@ def test_only_the_last_steps_are_read(read: int) -> None:
     batch = Batch(rng.standard_normal((6, 3, 2)), rng.standard_normal((read, 3, 2)))
     differences_agree(network, batch)
     assert network.predictions(batch.inputs, read).shape == (read, 3, 2)
+
+
+def test_rows_of_a_token_are_summed_wherever_it_stands() -> None:
+    rng = np.random.default_rng(4)
+    rows, tokens = rng.standard_normal((7, 3, 2)), rng.integers(0, 3, (7, 3))
+    expected = np.zeros((5, 2))  # of five tokens, two never occur
+    np.add.at(expected, tokens, rows)
+    np.testing.assert_allclose(_summed_by_token(rows, tokens, 5), expected, atol=1e-14)
+    assert _summed_by_token(rows.astype(np.float32), tokens, 5).dtype == np.float32
 
 
 def test_a_stack_trains_as_a_layer_does() -> None:

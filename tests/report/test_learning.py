@@ -45,6 +45,7 @@ def trainings(learner: str = "gru", gone: str = "rnn_relu") -> Iterator[Item]:
             "baseline": 1 / 6, "criterion": "below 0.01", "solved": solved,
             "solved_at_step": at if solved else None, "diverged_at_step": 31 if cell == gone else None,
             "half_life_before": None if cell == "rnn_relu" else 3.0, "horizon_before": 12.0,
+            "half_life_after": 5.0,
             "rate_before": -0.2, "log10_norm_before": norm, "log10_norm_after": -1.0,
             "steps_done": at if solved else 200, "training_seconds": 1.0, "clipped_share": None,
         }  # fmt: skip

@@ -100,6 +100,7 @@ def _table(found: Learnings) -> Table:
                 power_of_ten(row["log10_norm_after"]),
                 significant(row["last_loss"]),
                 significant(row["baseline"]),
+                percent(row["last_error_rate"]),
             )
         )
     numbers = ("solved", "diverged", "at step", "half-life before", "norm before", "norm after", "loss")
@@ -108,13 +109,16 @@ def _table(found: Learnings) -> Table:
         *map(symbol, varying),
         *numbers,
         "baseline",
+        "wrong",
     )
     caption = phrase(
         "Medians over seeds; half-lives in steps; norms are ‖∂h_T/∂h_0‖₂ before and after training; the loss "
-        "is the last one on held-out sequences",
+        "is the last one on held-out sequences, wrong the share of their answers that are",
         setting(constant),
     )
-    return Table(columns, tuple(rows), caption + ".", frozenset({*numbers, "baseline", "T", "H", "B"}))
+    return Table(
+        columns, tuple(rows), caption + ".", frozenset({*numbers, "baseline", "wrong", "T", "H", "B"})
+    )
 
 
 def _number(value: Any, otherwise: str) -> str:

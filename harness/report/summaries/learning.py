@@ -19,7 +19,8 @@ STUDY = "learning"
 ENDS = ("solved", "not solved", "diverged")
 _MEDIANS = (
     *("baseline", "half_life_before", "horizon_before", "log10_norm_before", "rate_before"),
-    *("log10_norm_after", "last_loss", "last_error_rate", "training_seconds", "steps_done"),
+    *("half_life_after", "log10_norm_after", "last_loss", "last_error_rate", "worst_loss"),
+    *("clipped_share", "diverged_at_step", "training_seconds", "steps_done"),
 )
 CLIPPING = ("rule", "place", "threshold", "truncate")
 
@@ -30,8 +31,8 @@ class Learnings:
     trainings: one row per training: the axes, `variant` (initialization, gain and forget bias in one),
         `clipped` (the rule in words), end (one of ENDS), and the study's facts.
     settings: one row per combination of the axes but the seed: trainings, solved, diverged, median of
-        solved_at_step over those that solved, medians of what was measured before and after, and of the last
-        held-out loss and error rate.
+        solved_at_step over those that solved, medians of what was measured before and after, of the last
+        held-out loss and error rate, and of the worst loss of a batch on the way.
     scores: one row per setting and step: loss, median over seeds, of held-out sequences.
     axes: the study's axes without the seed.
     """
@@ -72,10 +73,12 @@ def learnings(run: Run) -> Learnings | None:
     )
     trainings = measured.drop_duplicates("key").reset_index(drop=True)
     last = measured[measured["quantity"] == "score"].groupby("key").last()
+    worst = measured[measured["quantity"] == "step"].groupby("key")["loss"].max()
     trainings = trainings.drop(columns=["quantity", "step", "loss", "error_rate", "lag"]).assign(
         end=[_end(row) for row in records(trainings)],
         last_loss=trainings["key"].map(last["loss"]),
         last_error_rate=trainings["key"].map(last["error_rate"]),
+        worst_loss=trainings["key"].map(worst),
     )
     named = [*axes, "variant", "clipped"]
     settings, scores = [], []

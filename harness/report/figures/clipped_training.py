@@ -1,0 +1,123 @@
+"""Clipping over training: the loss along it, and the decay after it, one line per clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from harness.report.decay_panels import FLOOR, MARGIN
+from harness.report.drawing import GREY, INK, Look, legend, lines, looks, panels
+from harness.report.escape import label
+from harness.report.frames import Run
+from harness.report.pictures import Picture, figure
+from harness.report.summaries.clipped_training import clipped_trainings
+from harness.report.summaries.grouping import Setting, groups, most_populated, rows_of
+from harness.report.summaries.slices import UNSPOKEN
+from harness.report.ticks import decades, log10_axis
+from harness.report.words import counted, percent, phrase, setting, significant, split_constant
+
+MAX_ROWS = 5
+NONE = "no clipping"
+SMOOTHED = 0.05
+"""Share of all steps that a point of a loss curve is the median of."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """One panel: what is shown of the trainings of one setting, with the clippings at one place."""
+
+    shared: Setting
+    place: str
+    shown: str
+    title: str
+
+
+@figure("clipped_training", question="clipped_training", order=10)
+def draw(run: Run) -> Iterator[Picture]:
+    found = clipped_trainings(run)
+    if found is None:
+        return
+    varying, constant = split_constant(found.settings, found.same)
+    rows, left_out = most_populated(found.settings, varying, limit=MAX_ROWS)
+    clipped = found.settings[found.settings["clipped"] != NONE]
+    places = list(dict.fromkeys(clipped["place"]))
+    palette = {NONE: Look(INK, "", (1, 1))} | looks(list(dict.fromkeys(clipped["clipped"])))
+    contents = [
+        [Content(row, place, shown, setting(row)) for place in places for shown in ("loss", "decay")]
+        for row in rows
+    ]
+    spoken = {axis: value for axis, value in constant.items() if axis not in (*UNSPOKEN, "check_every")}
+    title = phrase("Clipping over training", setting(spoken))
+    drawn, made = panels(contents, columns=2 * len(places), height=2.5, share_x=False, share_y=False)
+    data = []
+    for panel in made:
+        content: Content = panel.content
+        source = found.losses if content.shown == "loss" else found.decays
+        part = rows_of(source, content.shared)
+        part = part[(part["place"] == content.place) | (part["clipped"] == NONE)]
+        part = _smooth(part) if content.shown == "loss" else part
+        own = rows_of(found.settings, content.shared)
+        (_loss if content.shown == "loss" else _decay)(panel.axes, part, palette, own)
+        panel.axes.set_title(label(f"{content.title}\nat the {content.place}".strip()))
+        data.append(part.assign(shown=content.shown))
+    handles = [
+        Line2D([], [], color=look.color, ls=look.linestyle, lw=1.8, label=name)
+        for name, look in palette.items()
+    ]
+    handles += [
+        Line2D([], [], color=INK, lw=3.2, alpha=0.25, label="decay before training"),
+        Line2D([], [], color=GREY, lw=1.1, ls=":", label="loss of knowing nothing"),
+    ]
+    legend(drawn, title, handles)
+    caption = (
+        f"Loss of the batch, median over seeds and {percent(SMOOTHED)} of the steps; a line that ends early "
+        "diverged or solved its task. Decay: ‖∂h_T/∂h_k‖₂ of the network as training left it, medians over "
+        "seeds."
+    )
+    if left_out:
+        caption += f" {counted(left_out, 'further setting')} in tables/clipped_training_summary.csv."
+    yield Picture("clipped_training", title, caption, pd.concat(data, ignore_index=True), drawn)
+
+
+def _smooth(losses: pd.DataFrame) -> pd.DataFrame:
+    """Each loss replaced by the median of those around it."""
+    wide = max(1, round(SMOOTHED * float(losses["step"].max())))
+    parts = [
+        part.assign(loss=part["loss"].rolling(wide, center=True, min_periods=1).median())
+        for _, part in groups(losses, ["clipped"])
+    ]
+    return pd.concat(parts) if parts else losses
+
+
+def _loss(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.DataFrame) -> None:
+    lines(axes, part, x="step", y="loss", name="clipped", palette=palette, lw=1.4)
+    axes.axhline(float(own["baseline"].iloc[0]), color=GREY, lw=1.1, ls=":", zorder=1)
+    axes.set_yscale("log")
+    log10_axis(axes.yaxis, significant)
+    axes.set_xlabel("training step")
+    axes.set_ylabel("loss")
+
+
+def _decay(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.DataFrame) -> None:
+    before = part[part["when"] == "before"].drop_duplicates("lag")
+    values = before["log10_spectral_norm"].to_numpy(float)
+    axes.plot(before["lag"], np.where(np.isfinite(values), values, np.nan), color=INK, lw=3.2, alpha=0.25)
+    after = part[part["when"] == "after"]
+    lines(axes, after, x="lag", y="log10_spectral_norm", name="clipped", palette=palette, lw=1.4)
+    _limits(axes, part["log10_spectral_norm"].to_numpy(float))
+    axes.set_xlabel("lag T − k (steps)")
+    axes.set_ylabel("‖∂h_T/∂hₖ‖₂")
+
+
+def _limits(axes: Axes, values: Any) -> None:
+    finite = values[np.isfinite(values)]
+    bottom, top = max(FLOOR, finite.min(initial=0.0)), min(-FLOOR, finite.max(initial=0.0))
+    margin = MARGIN * max(top - bottom, 1.0)
+    axes.set_ylim(bottom - margin, top + margin)
+    decades(axes)

@@ -1,0 +1,140 @@
+"""What does clipping do to training?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.clipped_training import ClippedTrainings, clipped_trainings
+from harness.report.summaries.grouping import groups, records
+from harness.report.tables import Table
+from harness.report.words import (
+    counted,
+    listed,
+    missing,
+    percent,
+    phrase,
+    plain,
+    power_of_ten,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+)
+
+NONE = "no clipping"
+BLOWN_UP = 10.0
+"""A batch whose loss is so many times what knowing nothing costs: the network was thrown off."""
+
+
+@question(
+    "clipped_training",
+    heading="What does clipping do to training?",
+    study="learning",
+    order=52,
+    explanation=(
+        "The same networks, from the same start and on the same batches, are trained under several "
+        "clippings: of the finished parameter gradient, which leaves every ∂h_t/∂h_k of that pass as it was, "
+        "and on the way back through time. ‖∂h_T/∂h_k‖₂ is measured before the first step and after the "
+        "last; a half-life is the lag at which its typical value has fallen to one half."
+    ),
+    optional=True,
+)
+def answer(run: Run) -> Answer | None:
+    found = clipped_trainings(run)
+    if found is None:
+        return None
+    return Answer(
+        sentence=_sentence(found),
+        details=tuple(_reach(found)),
+        table=_table(found),
+        summary=found.settings,
+    )
+
+
+def _sentence(found: ClippedTrainings) -> str:
+    plainly = found.settings["clipped"] == NONE
+    words = [_fate(found.settings[plainly], "without clipping"), _fate(found.settings[~plainly], "with it")]
+    sentence = "; ".join(filter(None, words))
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _fate(settings: pd.DataFrame, when: str) -> str:
+    if settings.empty:
+        return ""
+    total, diverged = int(settings["trainings"].sum()), int(settings["diverged"].sum())
+    blown = int((settings["worst_loss"] > BLOWN_UP * settings["baseline"]).sum())
+    return (
+        f"{when} {diverged} of {counted(total, 'training')} diverged, in {blown} of "
+        f"{counted(len(settings), 'setting')} the loss of a batch rose above {plain(BLOWN_UP)} times what "
+        f"knowing nothing costs, and {int(settings['solved'].sum())} trainings solved their task"
+    )
+
+
+def _reach(found: ClippedTrainings) -> list[str]:
+    """Of each start: its half-life, and what it is after training without clipping and under each."""
+    sentences = []
+    varying, _ = split_constant(found.settings, found.same)
+    for shared, part in groups(found.settings, found.same):
+        # a norm that never falls to one half has a half-life longer than any
+        part = part.assign(after=part["half_life_after"].astype(float).fillna(math.inf))
+        after = [f"{_steps(row['after'])} without clipping" for row in records(part[part["clipped"] == NONE])]
+        clipped = records(part[part["clipped"] != NONE].sort_values("after"))
+        if clipped:
+            low, high = clipped[0], clipped[-1]
+            after.append(
+                f"from {_steps(low['after'])} ({low['clipped']}) to {_steps(high['after'])} "
+                f"({high['clipped']}) with it"
+            )
+        named = setting({axis: shared[axis] for axis in varying}) or str(shared["cell"])
+        before = _steps(float(part["half_life_before"].fillna(math.inf).iloc[0]))
+        sentences.append(f"{named}: half-life {before} before training; after it {listed(after)}.")
+    return sentences
+
+
+def _steps(value: float) -> str:
+    return "beyond T" if math.isinf(value) else f"{significant(value)} steps"
+
+
+def _table(found: ClippedTrainings) -> Table:
+    varying, constant = split_constant(found.settings, found.same)
+    last = (
+        *("diverged", "at step", "solved", "loss", "baseline", "worst loss", "clipped"),
+        *("half-life before", "after", "norm before", "after "),
+    )
+    rows = [
+        (
+            *(plain(row[axis]) for axis in varying),
+            "none" if row["rule"] == "none" else str(row["rule"]),
+            "–" if row["rule"] == "none" else str(row["place"]),
+            _or_dash(row["threshold"], plain),
+            f"{row['diverged']} of {row['trainings']}",
+            _or_dash(row["diverged_at_step"], plain),
+            f"{row['solved']} of {row['trainings']}",
+            significant(row["last_loss"]),
+            significant(row["baseline"]),
+            significant(row["worst_loss"]),
+            _or_dash(row["clipped_share"], percent),
+            _or_dash(row["half_life_before"], significant, "beyond T"),
+            _or_dash(row["half_life_after"], significant, "beyond T"),
+            power_of_ten(row["log10_norm_before"]),
+            power_of_ten(row["log10_norm_after"]),
+        )
+        for row in records(found.settings)
+    ]
+    caption = phrase(
+        "Medians over seeds; the loss is the last one on held-out sequences, the worst that of a batch on "
+        "the way; clipped: of the steps (place parameters) or of the step-and-sample pairs (state, gates) "
+        "that the rule met, those it changed; half-lives in steps; the norm is ‖∂h_T/∂h_0‖₂",
+        setting(constant),
+    )
+    columns = (*map(symbol, varying), "rule", "place", "threshold", *last)
+    return Table(columns, tuple(rows), caption + ".", frozenset({*last, "threshold", "gain", "T", "H", "B"}))
+
+
+def _or_dash(value: Any, spoken: Any, otherwise: str = "–") -> str:
+    return otherwise if missing(value) or pd.isna(value) else str(spoken(float(value)))

@@ -1,0 +1,123 @@
+"""How long does each backend take to learn a task?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frames import Run
+from harness.report.questions import Answer, question
+from harness.report.summaries.grouping import groups, records
+from harness.report.summaries.time_to_solve import EARLY, TimesToSolve, times_to_solve
+from harness.report.tables import Table
+from harness.report.words import (
+    counted,
+    duration,
+    listed,
+    milliseconds,
+    missing,
+    phrase,
+    plain,
+    setting,
+    significant,
+    split_constant,
+    symbol,
+    times,
+)
+
+
+@question(
+    "time_to_solve",
+    heading="How long does each backend take to learn a task?",
+    study="time_to_solve",
+    order=22,
+    explanation=(
+        "Every backend starts from the same weights, sees the same batches and is stopped by the same "
+        "criterion, tried on held-out sequences after every so many steps; the time is that of the training "
+        "steps, nothing runs beside them. What differs is rounding: it grows, so that the paths part after "
+        "hundreds of steps and the steps to solve may differ. One process per backend and seed, so that the "
+        "ratio of two times has no interval."
+    ),
+)
+def answer(run: Run) -> Answer | None:
+    found = times_to_solve(run)
+    if found is None:
+        return None
+    words = [_sentence(found, part) for _, part in groups(found.backends, found.shared)]
+    return Answer(
+        sentence=words[0],
+        details=(*words[1:], *_agreement(found)),
+        table=_table(found),
+        summary=found.backends.drop(columns="key"),
+    )
+
+
+def _sentence(found: TimesToSolve, part: pd.DataFrame) -> str:
+    rows = records(part.sort_values("training_seconds"))
+    solved = [row for row in rows if row["solved"]]
+    where = setting({axis: part[axis].iloc[0] for axis in ("task", "cell", "seq_len", "hidden_size", "seed")})
+    if not solved:
+        tried = [f"{row['backend']} ({duration(row['training_seconds'])})" for row in rows]
+        return f"{where}: not solved by {listed(tried)}."
+    best = solved[0]
+    words = [
+        f"{best['backend']} solved it in {duration(best['training_seconds'])} "
+        f"({counted(int(best['solved_at_step']), 'step')})"
+    ]
+    words += [
+        f"{row['backend']} took {times(row['training_seconds'] / best['training_seconds'])} as long, "
+        f"{duration(row['training_seconds'])} ({counted(int(row['solved_at_step']), 'step')})"
+        for row in solved[1:]
+    ]
+    words += [
+        f"{row['backend']} had not after {duration(row['training_seconds'])}"
+        for row in rows
+        if not row["solved"]
+    ]
+    return f"{where}: {'; '.join(words)}."
+
+
+def _agreement(found: TimesToSolve) -> list[str]:
+    differences = found.backends["early_difference"].dropna()
+    if found.backends["backend"].nunique() < 2 or differences.empty:
+        return []
+    return [
+        f"In the first {counted(EARLY, 'step')} the losses of all backends agree to "
+        f"{significant(float(differences.max()), 2)} of their value."
+    ]
+
+
+def _table(found: TimesToSolve) -> Table:
+    rest = [axis for axis in found.shared if axis not in ("task", "cell")]
+    varying, constant = split_constant(found.backends, rest)
+    numbers = ("at step", "ms per step", "training", "with checks", "to the fastest", "first loss")
+    rows = [
+        (
+            str(row["task"]),
+            str(row["cell"]),
+            *(plain(row[axis]) for axis in varying),
+            str(row["backend"]),
+            "yes" if row["solved"] else "no",
+            "–" if missing(row["solved_at_step"]) else plain(int(row["solved_at_step"])),
+            milliseconds(row["seconds_per_step"]),
+            duration(row["training_seconds"]),
+            duration(row["training_seconds"] + row["checking_seconds"]),
+            _ratio(row),
+            significant(row["first_loss"], 6),
+        )
+        for row in records(found.backends)
+    ]
+    columns = ("task", "cell", *map(symbol, varying), "backend", "solved", *numbers)
+    caption = phrase(
+        f"Criterion: {listed(sorted(set(map(str, found.backends['criterion']))))}; with checks: and with the "
+        "trials on held-out sequences",
+        setting(constant),
+    )
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numbers, "T", "H", "B", "seed"}))
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    if not row["solved"]:
+        return "–"
+    return times(row["training_seconds"] / row["fastest_seconds"])

@@ -1,0 +1,139 @@
+"""The record of one training on a task: its rows, the decay before and after, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.case import Case, Scalar
+from harness.clipping import Clipping
+from harness.gradients import ForwardDiverged, jacobian_decay
+from harness.gradients.summary import summarize_decay
+from harness.studies.gradient_decay import chosen_lags
+from harness.training.evaluate import score
+from harness.training.model import SequenceModel
+from harness.training.tasks import Task
+
+_OBSERVED = 10
+"""Name of the random stream of the sequences that the decay is measured on."""
+COLUMNS = (
+    *("quantity", "step", "loss", "error_rate", "gradient_norm", "clipped_norm"),
+    *("spectral_radius", "lag", "log10_spectral_norm", "seconds"),
+)
+
+
+class Stopwatch:
+    """Seconds between each start and the stop after it; a stop without a start is none."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        if self._since is not None:
+            self.seconds += time.perf_counter() - self._since
+        self._since = None
+
+
+class Record:
+    """The rows of one training."""
+
+    def __init__(self, case: Case, task: Task, model: SequenceModel) -> None:
+        axes: dict[str, Any] = dict(case.axes)
+        self.cell, self.seq_len, self.seed = axes["cell"], axes["seq_len"], axes["seed"]
+        self.task, self.model = task, model
+        rng = np.random.default_rng([self.seed, _OBSERVED])
+        self._inputs = task.batch(rng, self.seq_len, axes["samples"]).inputs
+        self.solved_at: int | None = None
+        self.last_step = 0
+        self.watch, self.checking_seconds = Stopwatch(), 0.0
+        self.columns: dict[str, list[Scalar]] = {name: [] for name in COLUMNS}
+
+    def add(self, quantity: str, step: int, **values: Scalar) -> None:
+        """One row."""
+        self.last_step = max(self.last_step, step)
+        row = {"quantity": quantity, "step": step, **values}
+        for name, column in self.columns.items():
+            column.append(row.get(name))
+
+    def check(self, step: int) -> bool:
+        """Try the task on held-out sequences; True where it is solved.  No time of training."""
+        self.watch.stop()
+        started = time.perf_counter()
+        found = score(self.model, self.task, self.seq_len, seed=self.seed)
+        radius = spectral_radius(self.model.parameters.weight_hh)
+        self.add(
+            "score",
+            step,
+            loss=found.loss,
+            error_rate=found.error_rate,
+            spectral_radius=radius,
+            seconds=self.watch.seconds,
+        )
+        if self.task.solved(found):
+            self.solved_at = step
+        self.checking_seconds += time.perf_counter() - started
+        self.watch.start()
+        return self.solved_at is not None
+
+    def observe(self, step: int) -> dict[str, Scalar]:
+        """The decay as it is now: its rows, and what is said of the start.
+
+        Raises:
+            ForwardDiverged: the network reached inf or NaN.
+        """
+        summary = self._decay(step)
+        return {
+            "half_life_before": summary.half_life,
+            "horizon_before": summary.horizon_1_percent,
+            "rate_before": _finite(summary.rate),
+            "log10_norm_before": float(summary.log10_typical[-1]),
+        }
+
+    def after(self) -> dict[str, Scalar]:
+        """The decay at the end; nulls where the network no longer reaches it."""
+        names = ("half_life_after", "horizon_after", "rate_after", "log10_norm_after")
+        try:
+            summary = self._decay(self.last_step)
+        except (ForwardDiverged, ValueError):
+            return dict.fromkeys(names)
+        values = (summary.half_life, summary.horizon_1_percent, _finite(summary.rate))
+        return dict(zip(names, (*values, float(summary.log10_typical[-1])), strict=True))
+
+    def clipped_share(self, layer: Any, rule: Clipping | None) -> float | None:
+        """What the rule changed, of all that it met; None where it clips nothing, or cuts instead."""
+        if rule is None or rule.rule == "truncated":
+            return None
+        if rule.place != "parameters":
+            return layer.counts.changed / layer.counts.met if layer.counts.met else None
+        before, after = (
+            np.array([norm for norm in self.columns[name] if norm is not None], float)
+            for name in ("gradient_norm", "clipped_norm")
+        )
+        return float(np.mean(after < before)) if len(before) else None
+
+    def _decay(self, step: int) -> Any:
+        lags = chosen_lags(len(self._inputs))
+        found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
+        norms = found.log10_spectral_norm["hh"]
+        for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
+            self.add("decay", step, lag=lag, log10_spectral_norm=values[len(values) // 2])
+        return summarize_decay(lags, norms[:, None, :])
+
+
+def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
+    """max |λ| of W_hh; of a gated cell None, since its W_hh is several matrices."""
+    rows, columns = weight_hh.shape
+    if rows != columns or not np.isfinite(weight_hh).all():
+        return None
+    return float(np.abs(np.linalg.eigvals(weight_hh)).max())
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
