@@ -49,11 +49,10 @@ class Network:
         return product
 
     def block(self, product: Array, name: str) -> Array:
-        """The block "hh", "hc", "ch", "cc" or "ss" of (B, S, S)."""
+        """The block "hh", "hc", …, one letter per state, or "ss", of (B, S, S)."""
         size = self.parameters.hidden_size
-        place = {letter: slice(n * size, (n + 1) * size) for n, letter in enumerate("hc")} | {
-            "s": slice(None)
-        }
+        names = CELLS[self.cell].state_names
+        place = {name: slice(n * size, (n + 1) * size) for n, name in enumerate(names)} | {"s": slice(None)}
         return product[:, place[name[0]], place[name[1]]]
 
 
@@ -73,11 +72,11 @@ def drawn(
     seed: int = 0,
     dtype: str = "float64",
 ) -> Network:
-    """A Gaussian network with biases, under white noise, from a random state; in numbers of this dtype."""
+    """A Gaussian network, with biases and extras, under white noise, from a random state; in this dtype."""
     rng = np.random.default_rng([seed, 77])
     plain = initialize("gaussian", cell, 3, hidden_size, seed=seed, gain=gain)
     arrays = {
-        name: 0.3 * rng.standard_normal(array.shape) if array.ndim == 1 else array
+        name: 0.3 * rng.standard_normal(array.shape) if array.ndim == 1 or name in plain.extras else array
         for name, array in plain.arrays().items()
     }
     border = "float64" if dtype == "float64" else "float32"

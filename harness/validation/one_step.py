@@ -9,6 +9,7 @@ import numpy as np
 from harness import gradients
 from harness.validation.check import check
 from harness.validation.formulas import ONE_STEP, Array
+from harness.validation.formulas_of_variants import LSTM_VARIANTS
 from harness.validation.networks import Network, drawn
 from harness.validation.row import Row, close
 from implementations.registry import CELLS
@@ -19,7 +20,7 @@ STEPS, SIZE = 3, 5
 @check("one step")
 def formula() -> Iterator[Row]:
     """The cell's own Jacobian, block by block, and the engine's norms at lag 1."""
-    for cell, by_hand in ONE_STEP.items():
+    for cell, by_hand in (ONE_STEP | LSTM_VARIANTS).items():
         for gain in (0.6, 3.0):
             network = drawn(cell, seq_len=STEPS, hidden_size=SIZE, gain=gain)
             before, x = network.states()[-2], network.inputs[-1]
@@ -45,9 +46,11 @@ def formula() -> Iterator[Row]:
                 blocks=tuple(expected[0]),
             )
             norms = {block: [np.linalg.norm(e[block], 2) for e in expected] for block in expected[0]}
+            with np.errstate(divide="ignore"):  # blocks of zeros
+                logs = np.log10([norms[block] for block in expected[0]])
             yield close(
                 f"{cell}: log10 norms at lag 1, every block, gain {gain}",
-                np.log10([norms[block] for block in expected[0]]),
+                logs,
                 [decay.log10_spectral_norm[block][0] for block in expected[0]],
                 1e-12,
             )

@@ -12,16 +12,29 @@ from harness import gradients
 from harness.initializations import initialize
 from harness.validation.check import check
 from harness.validation.formulas import Array
-from harness.validation.networks import autonomous, drawn, orthogonal
+from harness.validation.networks import autonomous, drawn, orthogonal, spectrum
 from harness.validation.row import Row, close
 from implementations.registry import CELLS
+
+OUTPUT_FOLLOWS = ("lstm_no_output_gate", "lstm_gate_recurrence")
+"""Cells whose h is a function of their other states, tanh c and o⊙tanh c: of rank S − H, no determinant."""
+
+
+@check("spectra")
+def ranks() -> Iterator[Row]:
+    """Where h follows from the other states, exactly H singular values of a step are rounding."""
+    for cell in OUTPUT_FOLLOWS:
+        network = drawn(cell, seq_len=3, hidden_size=5, batch_size=1)
+        found = spectrum(network, 1)[0]
+        count = int((found > found[0] - 12.0).sum())
+        yield close(f"{cell}: rank of a step, of {len(found)}", len(found) - 5, count, 0.0)
 
 
 @check("spectra")
 def determinants() -> Iterator[Row]:
     """Σ log10 σ_i = Σ_j log10|det J_j|: the small singular values carry this sum."""
     for cell in CELLS:
-        if "relu" in cell:
+        if "relu" in cell or cell in OUTPUT_FOLLOWS:
             continue
         network = drawn(cell, seq_len=60, hidden_size=5, batch_size=1)
         expected = sum(np.linalg.slogdet(j[0])[1] for j in network.jacobians()) / np.log(10.0)

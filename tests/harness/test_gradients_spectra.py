@@ -231,7 +231,9 @@ def test_exponents_on_a_device_are_those_on_the_processor(cell: str) -> None:
     here, there = (
         lyapunov_spectrum(cell, parameters, inputs, warmup=10, device=device) for device in ("cpu", "torch")
     )
-    np.testing.assert_allclose(there.exponents, here.exponents, atol=1e-8)
+    # What falls by more than e^−30 a step is a direction that rounding alone carries.
+    above = (np.maximum(found.exponents, -30.0) for found in (there, here))
+    np.testing.assert_allclose(*above, atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from harness.gradients.namespace import Space
 from harness.gradients.onestep.dense import DenseStep
 from harness.gradients.onestep.gru import GRUResetBeforeStep, GRUStep
 from harness.gradients.onestep.lstm import LSTMStep
+from harness.gradients.onestep.lstm_variants import LSTMVariantStep
 from harness.gradients.onestep.simple import PreactivationStep, SimpleStep
 from harness.gradients.onestep.step import OneStep
 from implementations.cells.gru import GRU, GRUResetBefore
 from implementations.cells.lstm import LSTM
+from implementations.cells.lstm_variants import LSTMVariant
 from implementations.cells.rnn import PreactivationRNN, SimpleRNN
 from implementations.contract import Cell, Parameters
 
@@ -24,6 +26,7 @@ STRUCTURED: dict[type[Cell], type[OneStep]] = {
     SimpleRNN: SimpleStep,
     PreactivationRNN: PreactivationStep,
     LSTM: LSTMStep,
+    LSTMVariant: LSTMVariantStep,
     GRU: GRUStep,
     GRUResetBefore: GRUResetBeforeStep,
 }
