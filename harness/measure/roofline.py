@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measure.work import Sizes, flop
+from harness.measure.work import Sizes, flop, recurrent_weights
 from implementations.registry import CELLS
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2}
@@ -82,11 +82,12 @@ def demands(cell: str, dtype: str, sizes: Sizes, *, training: bool) -> Demands:
     """The two kinds of product add up to :func:`harness.measure.work.flop`.
 
     Training does the input product three times (itself and both of its gradients) and the recurrent one
-    twice step by step (itself and its transpose); dL/dweight_hh is one large product.
+    twice step by step (itself and its transpose); dL/dweight_hh is one large product.  What a cell's extras
+    multiply counts as recurrent.
     """
     product = input_shape(cell, sizes)
     forward = product.flop
-    chain = recurrent_shape(cell, sizes).flop * sizes.seq_len
+    chain = 2.0 * sizes.seq_len * sizes.batch_size * recurrent_weights(cell, sizes)
     large, stepwise = (3 * forward + chain, 2 * chain) if training else (forward, chain)
     assert np.isclose(large + stepwise, flop(cell, sizes, training=training))
     return Demands(

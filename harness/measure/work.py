@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.case import Case
+from implementations.contract import PARAMETER_NAMES
 from implementations.registry import CELLS
 
 
@@ -43,12 +45,22 @@ class Sizes:
 def flop(cell: str, sizes: Sizes, *, training: bool) -> float:
     """FLOP of one pass: 2·T·B·G·H·(I + H) for the forward, three times that with the backward.
 
-    Matrix products alone, a multiplication and an addition each one FLOP; element-wise work is left out.
+    The products with weights alone, a multiplication and an addition each one FLOP; further weights that a
+    cell declares (peepholes, a gate recurrence) count with their elements beside the G·H·(I + H).
     """
-    gates = len(CELLS[cell].gates)
-    forward = 2.0 * sizes.seq_len * sizes.batch_size * gates * sizes.hidden_size
-    forward *= sizes.input_size + sizes.hidden_size
+    weights = sizes.input_size * len(CELLS[cell].gates) * sizes.hidden_size + recurrent_weights(cell, sizes)
+    forward = 2.0 * sizes.seq_len * sizes.batch_size * weights
     return forward * (3.0 if training else 1.0)
+
+
+def recurrent_weights(cell: str, sizes: Sizes) -> int:
+    """Elements of all that multiplies the state at every step: weight_hh and the cell's extras."""
+    shapes = CELLS[cell].parameter_shapes(sizes.input_size, sizes.hidden_size)
+    return sum(
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if name == "weight_hh" or name not in PARAMETER_NAMES
+    )
 
 
 def work(cell: str, dtype: str, sizes: Sizes, *, training: bool) -> Work:

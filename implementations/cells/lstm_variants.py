@@ -25,7 +25,9 @@ from implementations.contract import Array, Cell, Parameters, StepGradients
 from implementations.registry import CELLS
 
 PEEPHOLES = "weight_peephole"
+"""Name of the extra (3, H): p of gates i, f, o."""
 RECURRENCE = "weight_gates"
+"""Name of the extra (3·H, 3·H): to gates i, f, o (rows), from i, f, o of the step before (columns)."""
 _LOOKING = ("i", "f", "o")
 """The gates that peepholes and gate recurrences lead to, in the order of their rows."""
 
@@ -34,10 +36,16 @@ _LOOKING = ("i", "f", "o")
 class Parts:
     """What a variant has.
 
+    Two of them need care.  Without its output activation h' = o⊙c' is unbounded, as c' is: nothing holds the
+    state where W_hh expands it, a forward pass can overflow, and float32 loses what float64 keeps.  Without
+    its input activation g is unbounded, and so is what one step may add to c.  A full gate recurrence has 9H²
+    parameters beside the 4H(I + H) of the LSTM, more than W_hh itself, and three more states: a comparison at
+    one H is not one at equal size.
+
     Args:
         input_gate, forget_gate, output_gate: absent, the gate is 1.
         coupled: f = 1 − i, and no forget gate of its own (CIFG).
-        input_activation, output_activation: absent, g = a_g and h' = o⊙c'.
+        input_activation, output_activation: absent, g = a_g (NIAF) and h' = o⊙c' (NOAF).
         peepholes: i and f also see c, o sees c', each unit its own.
         recurrence: i, f and o also see the i, f and o of the step before, which join the state (FGR).
     """
@@ -50,6 +58,15 @@ class Parts:
     output_activation: bool = True
     peepholes: bool = False
     recurrence: bool = False
+
+    def __post_init__(self) -> None:
+        whole = self.input_gate and self.forget_gate and self.output_gate and not self.coupled
+        if (self.peepholes or self.recurrence) and not whole:
+            raise ValueError(
+                "peepholes and a gate recurrence lead to gates i, f and o: all three must be there"
+            )
+        if self.coupled and not self.input_gate:
+            raise ValueError("a coupled forget gate is 1 − i: the input gate must be there")
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -184,7 +201,7 @@ class LSTMVariant(Cell):
         return np.concatenate(found.state, axis=1).reshape(batch_size, size, size)
 
 
-for _name, _parts in {
+VARIANTS = {
     "lstm_peephole": Parts(peepholes=True),
     "lstm_coupled": Parts(coupled=True),
     "lstm_no_input_gate": Parts(input_gate=False),
@@ -193,5 +210,7 @@ for _name, _parts in {
     "lstm_no_input_activation": Parts(input_activation=False),
     "lstm_no_output_activation": Parts(output_activation=False),
     "lstm_gate_recurrence": Parts(recurrence=True),
-}.items():
+}
+
+for _name, _parts in VARIANTS.items():
     CELLS.register(_name)(LSTMVariant(_name, _parts))

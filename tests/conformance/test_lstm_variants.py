@@ -20,32 +20,42 @@ def drawn(name: str) -> Parameters:
     return Parameters.from_arrays({key: rng.standard_normal(shape) for key, shape in shapes.items()})
 
 
+def step_as_printed(
+    name: str, w: dict[str, torch.Tensor], x: torch.Tensor, state: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, ...]:
+    """Greff et al. 2017, section II and appendix, one statement per equation and variant; one sample."""
+    h, c, *before = state
+    a = w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"]
+    parts = dict(zip(CELLS[name].gates, a.split(H), strict=True))
+    if name == "lstm_gate_recurrence":
+        more = (w["weight_gates"] @ torch.cat(before)).split(H)
+        parts |= {gate: parts[gate] + extra for gate, extra in zip("ifo", more, strict=True)}
+    p_i, p_f, p_o = w["weight_peephole"] if name == "lstm_peephole" else torch.zeros(3, H)
+    i = torch.sigmoid(parts["i"] + p_i * c) if name != "lstm_no_input_gate" else torch.ones_like(h)
+    if name == "lstm_coupled":
+        f = 1 - i
+    elif name == "lstm_no_forget_gate":
+        f = torch.ones_like(h)
+    else:
+        f = torch.sigmoid(parts["f"] + p_f * c)
+    g = parts["g"] if name == "lstm_no_input_activation" else torch.tanh(parts["g"])
+    c = i * g + f * c
+    o = torch.sigmoid(parts["o"] + p_o * c) if name != "lstm_no_output_gate" else torch.ones_like(h)
+    h = o * (c if name == "lstm_no_output_activation" else torch.tanh(c))
+    return (h, c, i, f, o) if name == "lstm_gate_recurrence" else (h, c)
+
+
 def as_printed(name: str, w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """Greff et al. 2017, section II and appendix, one statement per equation and variant."""
-    gates = CELLS[name].gates
-    h = c = torch.zeros(BATCH, H, dtype=torch.float64)
-    i = f = o = torch.zeros_like(h)
-    outputs = []
-    for t in range(len(x)):
-        a = x[t] @ w["weight_ih"].T + w["bias_ih"] + h @ w["weight_hh"].T + w["bias_hh"]
-        parts = dict(zip(gates, a.split(H, dim=1), strict=True))
-        if name == "lstm_gate_recurrence":
-            more = (torch.cat([i, f, o], dim=1) @ w["weight_gates"].T).split(H, dim=1)
-            parts |= {gate: parts[gate] + extra for gate, extra in zip("ifo", more, strict=True)}
-        p_i, p_f, p_o = w["weight_peephole"] if name == "lstm_peephole" else torch.zeros(3, H)
-        i = torch.sigmoid(parts["i"] + p_i * c) if name != "lstm_no_input_gate" else torch.ones_like(h)
-        if name == "lstm_coupled":
-            f = 1 - i
-        elif name == "lstm_no_forget_gate":
-            f = torch.ones_like(h)
-        else:
-            f = torch.sigmoid(parts["f"] + p_f * c)
-        g = parts["g"] if name == "lstm_no_input_activation" else torch.tanh(parts["g"])
-        c = i * g + f * c
-        o = torch.sigmoid(parts["o"] + p_o * c) if name != "lstm_no_output_gate" else torch.ones_like(h)
-        h = o * (c if name == "lstm_no_output_activation" else torch.tanh(c))
-        outputs.append(h)
-    return torch.stack(outputs)
+    """All outputs (T, B, H), from the state zero."""
+    nothing = torch.zeros(H, dtype=torch.float64)
+    samples = []
+    for b in range(BATCH):
+        state, outputs = (nothing,) * len(CELLS[name].state_names), []
+        for row in x[:, b]:
+            state = step_as_printed(name, w, row, state)
+            outputs.append(state[0])
+        samples.append(torch.stack(outputs))
+    return torch.stack(samples, dim=1)
 
 
 def test_there_are_eight() -> None:
@@ -68,6 +78,25 @@ def test_forward_and_gradients_are_the_papers(name: str) -> None:
     np.testing.assert_allclose(found.inputs, x.grad.numpy(), atol=1e-12)
     for key, weight in weights.items():
         np.testing.assert_allclose(found.parameters[key], weight.grad.numpy(), atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_one_step_jacobian_is_that_of_torch(name: str) -> None:
+    """Every block of ∂(state after)/∂(state before)."""
+    rng = np.random.default_rng(3)
+    parameters, cell = drawn(name), CELLS[name]
+    x = rng.standard_normal((BATCH, WIDTH))
+    state = tuple(rng.standard_normal((BATCH, H)) for _ in cell.state_names)
+    found = cell.step_jacobian(parameters, x, state)
+    weights = {key: torch.tensor(array) for key, array in parameters.arrays().items()}
+
+    def whole(before: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+        return torch.cat(step_as_printed(name, weights, row, before.split(H)))
+
+    for b in range(BATCH):
+        before = torch.tensor(np.concatenate([part[b] for part in state]))
+        expected = torch.func.jacrev(whole)(before, torch.tensor(x[b]))
+        np.testing.assert_allclose(found[b], expected.numpy(), atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ["lstm_peephole", "lstm_gate_recurrence"])

@@ -66,6 +66,16 @@ def test_flop_counts_two_per_multiplication_of_the_products():
     assert flop("gru", Sizes(7, 5, 3, 4), training=True) == 3 * 2 * 7 * 5 * (3 * 4) * (3 + 4)
 
 
+def test_flop_count_what_a_cell_has_beside_its_gates():
+    plain = flop("lstm", Sizes(7, 5, 3, 4), training=False)
+    peepholes, recurrence = (
+        flop(cell, Sizes(7, 5, 3, 4), training=False) - plain
+        for cell in ("lstm_peephole", "lstm_gate_recurrence")
+    )
+    assert (peepholes, recurrence) == (2 * 7 * 5 * 3 * 4, 2 * 7 * 5 * (3 * 4) ** 2)
+    assert flop("lstm_coupled", Sizes(7, 5, 3, 4), training=False) == 0.75 * plain
+
+
 def test_what_does_not_fit_into_memory_says_so():
     assert why_too_large(Work(1.0, 1e6)) is None
     assert "GiB" in why_too_large(Work(1.0, 1e16))

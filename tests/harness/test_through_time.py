@@ -158,7 +158,7 @@ def test_new_values_and_one_backward_per_tape(place: Any) -> None:
 def test_what_cannot_be_had_says_so() -> None:
     rule = Clipping("value", 0.1, place="gates")
     parameters = initialize("orthogonal", "gru", WIDTH, H)
-    with pytest.raises(ValueError, match=r"'gates' cannot be had for gru: .* it can for rnn_tanh"):
+    with pytest.raises(ValueError, match=r"'gates' cannot be had for gru: .* it can for .*rnn_tanh"):
         bind_clipped(load_backend("numpy"), "gru", parameters, "float64", rule)
     assert why_not_through_time("gru", Clipping("value", 0.1)) is None
 
