@@ -36,9 +36,9 @@ class Recalled:
     ) -> None:
         self._kernels, self._packed, self._kept, self._inputs = kernels, packed, kept, inputs
         batch_size, dtype = inputs.shape[1], inputs.dtype
-        columns = kernels.module.GATES * packed.size
-        memory_steps = kernels.memory_steps(kept.every)
-        self._memory = np.empty((rooms, memory_steps, batch_size, packed.size), dtype)
+        columns = kernels.gates * packed.size
+        memory_steps, remembered = kernels.memory_steps(kept.every), kernels.remembered * packed.size
+        self._memory = np.empty((rooms, memory_steps, batch_size, remembered), dtype)
         self._gates = np.empty((rooms, kept.every, batch_size, columns), dtype)
 
     def at(self, step: int) -> tuple[Array, Array, int]:
@@ -54,7 +54,7 @@ class Recalled:
         if self._kernels.memory == "state":
             own = slice(*samples)
             memory[0, own] = kept.memory[since // kept.every, own]
-        room = block * module.GATES * (samples[1] - samples[0]) * self._packed.size
+        room = block * self._kernels.gates * (samples[1] - samples[0]) * self._packed.size
         module.recall(
             self._kernels.variant, self._inputs, *self._packed.forward, kept.h, memory, gates, since,
             kept.lengths, *samples, *steps, block, scratch("forward", room, gates.dtype),

@@ -6,6 +6,7 @@ and steps that are theirs (see `passes`), writing to places that no other thread
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property, partial
 
@@ -17,10 +18,10 @@ from implementations.backends.numba_cpu.products import COLLECT, RECALL, STEP
 from implementations.backends.numba_cpu.recall import STAGED_ROOMS, Recalled
 from implementations.backends.numba_cpu.stages import ROOMS
 from implementations.backends.numba_cpu.threads import scratch
-from implementations.contract import Array
+from implementations.contract import PARAMETER_NAMES, Array
 
 Sums = tuple[Array, Array, Array]
-"""The gradients of weight_ih and weight_hh, and of the biases as a kernel counts them."""
+"""The gradients of weight_ih and weight_hh; flat, of the biases as a kernel counts them, and of extras."""
 
 
 class Packed:
@@ -31,6 +32,9 @@ class Packed:
         self._parameters = parameters
         self.rows, self.width = parameters["weight_ih"].shape
         self.size = parameters["weight_hh"].shape[1]
+        self._extras = {n: a.shape for n, a in parameters.items() if n not in PARAMETER_NAMES}
+        self.extras_size = sum(map(math.prod, self._extras.values()))
+        """Elements of all extras of the cell."""
 
     @cached_property
     def forward(self) -> tuple[tuple[Array, ...], Array]:
@@ -39,6 +43,14 @@ class Packed:
     @cached_property
     def backward(self) -> tuple[Array, ...]:
         return self._module.pack_backward(self._parameters)
+
+    def unflatten(self, flat: Array) -> dict[str, Array]:
+        """Name -> extra, of all of them one behind the other."""
+        found, at = {}, 0
+        for name, shape in self._extras.items():
+            found[name] = flat[at : at + math.prod(shape)].reshape(shape)
+            at += math.prod(shape)
+        return found
 
 
 class _Ring:
@@ -81,20 +93,24 @@ class ForwardWork:
         self._kernels, self._dtype, self._size, self._inputs = kernels, dtype, size, inputs
         self._weights, self._bias = packed.forward
         self.bias_size = self._bias.size
+        """Of the biases' gradient as the kernel counts it."""
         self.segment = segment
         whole = seq_len if training and segment is None else 0
         self.every = 1 if whole else segment if training and segment else seq_len
         places = -(-seq_len // self.every) if kernels.memory == "state" else whole
-        columns = kernels.module.GATES * size
+        columns = kernels.gates * size
         self.h = np.empty((seq_len + 1, batch_size, size), dtype)
-        self.memory = np.empty((kernels.memory_steps(places), batch_size, size), dtype)
+        remembered = kernels.remembered * size
+        self.memory = np.empty((kernels.memory_steps(places), batch_size, remembered), dtype)
         self.gates = np.empty((whole, batch_size, columns), dtype)
         self._ring = _Ring(WINDOW, staged and not whole, batch_size, columns, dtype)
         self.lengths = np.full(batch_size, seq_len) if lengths is None else lengths
         self.final = np.empty((kernels.states, batch_size, size), dtype)
         self.h[0] = 0 if initial is None else initial[0]
-        if kernels.states == 2:
-            self.memory[0] = 0 if initial is None else initial[1]
+        if kernels.memory == "state":
+            self.memory[0] = 0
+            for n, state in enumerate(() if initial is None else initial[1:]):
+                self.memory[0, :, n * size : (n + 1) * size] = state
 
     def at(self, step: int) -> tuple[Array, Array, int]:
         """Kept `memory` and `gates`, and the step they begin with."""
@@ -102,7 +118,7 @@ class ForwardWork:
 
     def __call__(self, worker: int, stages: int, samples: Span, steps: Span) -> None:
         block = block_of(samples, steps)
-        room = (block * self._kernels.module.GATES + 1) * (samples[1] - samples[0]) * self._size
+        room = (block * self._kernels.gates + 1) * (samples[1] - samples[0]) * self._size
         gates, origin = (self.gates, 0) if self.gates.size else self._ring.at(steps[0])
         self._kernels.module.forward(
             self._kernels.variant, stages, self._inputs, self._weights, self._bias,
@@ -145,7 +161,7 @@ class BackwardWork:
         if grad_final is not None:
             for index, array in enumerate(grad_final):
                 self._final[index] = array
-        self._ring = _Ring(self.window, staged, batch_size, kernels.module.GRADS * size, dtype)
+        self._ring = _Ring(self.window, staged, batch_size, kernels.grads * size, dtype)
         self._zeros = np.zeros(max(packed.width, size), dtype)
         self._sums: dict[int, Sums] = {}
         nothing = np.empty((0, 0), dtype)
@@ -161,7 +177,7 @@ class BackwardWork:
             return
         module, kept, block = self._kernels.module, self._kept, block_of(samples, steps)
         memory, gates, since = (self._recalled or kept).at(steps[0])
-        room = (block * module.GRADS + 1) * (samples[1] - samples[0]) * self._packed.size
+        room = (block * self._kernels.grads + 1) * (samples[1] - samples[0]) * self._packed.size
         grad_gates, origin = self._ring.at(steps[0])
         keep = int(worker in self._sums)
         sums = self._sums_of(worker) if stages & COLLECT else self._no_sums
@@ -175,7 +191,7 @@ class BackwardWork:
     def _sums_of(self, worker: int) -> Sums:
         """This worker's sums; with any content when it first asks."""
         if worker not in self._sums:
-            (weight_ih, weight_hh), bias = self._shapes, self._kept.bias_size
+            (weight_ih, weight_hh), bias = self._shapes, self._kept.bias_size + self._packed.extras_size
             empty = partial(np.empty, dtype=self._dtype)
             self._sums[worker] = empty(weight_ih), empty(weight_hh), empty(bias)
         return self._sums[worker]
@@ -186,6 +202,7 @@ class BackwardWork:
         for sums in others:
             for total, part in zip(first, sums, strict=True):
                 total += part
-        weight_ih, weight_hh, bias = first
-        bias_ih, bias_hh = self._kernels.module.split_bias(bias)
-        return {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
+        weight_ih, weight_hh, rest = first
+        bias_ih, bias_hh = self._kernels.module.split_bias(rest[: self._kept.bias_size])
+        own = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
+        return own | self._packed.unflatten(rest[self._kept.bias_size :])
