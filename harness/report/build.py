@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.lock import OwnedLock
-from harness.report import overview, pages, reasons
+from harness.report import claims_page, overview, pages, reasons
 from harness.report.drawing import save, style
 from harness.report.escape import file_stem, one_line
 from harness.report.frames import Run
@@ -96,7 +96,11 @@ def _fill(run: Run, folder: Path) -> None:
             if answer is not None and not answer.summary.empty:
                 summaries[name] = answer.summary
     tables += write_summaries(summaries, folder / "tables")
-    _render(run, sections, tables, folder)
+    judged = claims_page.judge(run, [section.name for section in sections])
+    claims = claims_page.page(judged)
+    if claims is not None:
+        tables += claims_page.write(judged, folder / "tables")
+    _render(run, claims, sections, tables, folder)
 
 
 def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Section, Answer | None]:
@@ -152,7 +156,13 @@ def saved(picture: Picture, folder: Path) -> Shown:
     return Shown(picture.name, picture.title, picture.caption, svg)
 
 
-def _render(run: Run, sections: list[Section], tables: list[Written], folder: Path) -> None:
+def _render(
+    run: Run,
+    claims: claims_page.ClaimsPage | None,
+    sections: list[Section],
+    tables: list[Written],
+    folder: Path,
+) -> None:
     grouped = reasons.reasons(run)
     content = {
         "title": overview.title(run),
@@ -160,6 +170,7 @@ def _render(run: Run, sections: list[Section], tables: list[Written], folder: Pa
         "studies": overview.study_table(run),
         "environment": overview.environment_lines(run),
         "command": overview.command(run),
+        "claims": claims,
         "sections": sections,
         "reasons": grouped,
         "logs": reasons.logs(grouped),

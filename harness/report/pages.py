@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report import escape
+from harness.report.escape import file_stem
 from harness.report.tables import Table
 
 MARKDOWN_ROWS = 40
@@ -26,6 +27,7 @@ def markdown(content: Mapping[str, Any], template: str = "report.md.j2") -> str:
     """report.md: figures are linked; every value is escaped for Markdown by `finalize`."""
     environment = _environment(autoescape=False, finalize=_markdown_value)
     environment.filters["table"] = _markdown_table
+    environment.filters["anchor"] = lambda name: Markup(f'<a id="{file_stem(name)}"></a>\n')
     environment.filters["code"] = lambda text: Markup(escape.markdown_code(text))
     return environment.get_template(template).render(**content)
 

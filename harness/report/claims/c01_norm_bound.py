@@ -1,0 +1,88 @@
+"""C1: the norm of ∂h_t/∂h_k stays under its bound; below 1 it vanishes, above 1 it can explode."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.report import effects
+from harness.report.claim import NOT_SUPPORTED, Condition, Finding, claim, finding
+from harness.report.frames import Run
+from harness.report.summaries.gradient_decay import BOUND, NORM, STUDY
+from harness.report.summaries.grouping import groups, has
+from harness.report.summaries.pairs import networks
+from harness.report.words import counted, power_of_ten
+
+TOLERANCE = 1e-6
+"""log10 by which a rounded norm may lie above its bound."""
+RATE = "nats per step"
+
+
+@claim(
+    "C1",
+    text=(
+        "‖∂h_t/∂h_k‖ of a simple RNN stays under (β_W β_h)^(t−k): below 1 it vanishes, above 1 it can "
+        "explode."
+    ),
+    rule=(
+        "Supported where no norm at any lag lies above its bound, the networks with β_W β_h < 1 lose their "
+        "norm (the rate's interval lies below 0), and some setting with β_W β_h > 1 gains (its rate's lies "
+        "above 0)."
+    ),
+    studies=("gradient_decay",),
+    section="gradient_decay",
+)
+def judge(run: Run) -> Finding | None:
+    measured, drawn = run.measured(STUDY), networks(run)
+    if drawn is None or not has(measured, BOUND, NORM):
+        return None
+    bounded = measured[(measured["lag"] > 0) & measured[BOUND].notna() & measured[NORM].notna()]
+    if bounded.empty:
+        return None
+    with np.errstate(invalid="ignore"):
+        excess = float((bounded[NORM] - bounded[BOUND]).max())
+    count = int(bounded["key"].nunique())
+    under = Condition(
+        "the bound at every lag",
+        "log10 of the norm over its bound, at most",
+        effects.exact(excess, count),
+        excess <= TOLERANCE,
+    )
+    factors = (bounded[BOUND] / bounded["lag"]).groupby(bounded["key"]).first()
+    drawn = drawn[drawn["block"] == "hh"].assign(factor=drawn["key"].map(factors))
+    conditions = [under, *_below(drawn), *_above(drawn, run)]
+    found = finding(
+        conditions,
+        on="the side of 1",
+        effect=_effect(conditions, excess),
+        tested=f"{counted(count, 'network')} of simple RNNs, every lag",
+    )
+    if found is not None and not under.holds:
+        return Finding(found.effect, found.tested, found.conditions, NOT_SUPPORTED)
+    return found
+
+
+def _below(drawn: pd.DataFrame) -> list[Condition]:
+    part = drawn[drawn["factor"] < -TOLERANCE]
+    if part.empty:
+        return []
+    rate = effects.mean(part["nats_per_step"])
+    return [Condition("β_W β_h < 1", RATE, rate, rate.below(0.0))]
+
+
+def _above(drawn: pd.DataFrame, run: Run) -> list[Condition]:
+    """The setting that grows most."""
+    part = drawn[drawn["factor"] > TOLERANCE]
+    axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
+    rates = [effects.mean(rows["nats_per_step"]) for _, rows in groups(part, axes)]
+    if not rates:
+        return []
+    largest = max(rates, key=lambda rate: rate.value)
+    return [Condition("β_W β_h > 1, where it grows most", RATE, largest, largest.above(0.0))]
+
+
+def _effect(conditions: list[Condition], excess: float) -> str:
+    words = f"the largest norm is {power_of_ten(excess)} times its bound"
+    rest = [f"{c.words}: {c.effect.words()} {RATE}" for c in conditions[1:]]
+    missing = {"β_W β_h < 1"} - {condition.words for condition in conditions}
+    return "; ".join([words, *rest, *(f"no network had {name}" for name in sorted(missing))])

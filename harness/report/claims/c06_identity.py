@@ -1,0 +1,48 @@
+"""C6: identity initialization with zero bias keeps the gradient from shrinking."""
+
+from __future__ import annotations
+
+from harness.report import effects
+from harness.report.claim import Condition, Finding, claim, finding, measured_words
+from harness.report.frames import Run
+from harness.report.summaries.decay_rates import decay_rates
+from harness.report.summaries.gradient_decay import STUDY
+from harness.report.summaries.grouping import groups
+from harness.report.summaries.pairs import networks
+from harness.report.words import counted
+
+IDENTITIES = ("identity", "irnn")
+
+
+@claim(
+    "C6",
+    text="Identity initialization with zero bias keeps the gradient from shrinking.",
+    rule=(
+        "It holds for a simple RNN's activation where none of its settings under an identity "
+        "initialization is vanishing by the report's own rule (the rate's interval below 0 and the norm "
+        "below 1 %)."
+    ),
+    studies=(STUDY,),
+    section="decay_rates",
+)
+def judge(run: Run) -> Finding | None:
+    found, drawn = decay_rates(run), networks(run)
+    if found is None or drawn is None:
+        return None
+    settings = found[0]
+    simple = settings["cell"].astype(str).str.startswith("rnn_") & (settings["block"] == "hh")
+    settings = settings[simple & settings["initialization"].isin(IDENTITIES) & (settings["gain"] == 1.0)]
+    conditions = []
+    for own, part in groups(settings, ["cell"]):
+        same = (drawn["cell"] == own["cell"]) & drawn["initialization"].isin(IDENTITIES)
+        effect = effects.mean(
+            drawn[same & (drawn["block"] == "hh") & (drawn["gain"] == 1.0)]["nats_per_step"]
+        )
+        holds = not (part["verdict"] == "vanishing").any()
+        conditions.append(Condition(str(own["cell"]), "rate in nats per step", effect, holds))
+    return finding(
+        conditions,
+        on="the activation",
+        effect=measured_words(conditions),
+        tested=f"{counted(len(settings), 'setting')} of simple RNNs under identity initializations",
+    )

@@ -1,0 +1,66 @@
+"""C11: LSTM variants are all about the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.report import effects
+from harness.report.claim import Condition, Finding, claim, finding
+from harness.report.frames import Run
+from harness.report.summaries.grouping import groups
+from harness.report.summaries.learning import STUDY, learnings
+from harness.report.summaries.pairs import pairs
+from harness.report.words import counted, times
+
+PLAIN, VARIANTS = "lstm", "lstm_"
+LEAST_PAIRS = 2
+
+
+@claim(
+    "C11",
+    text="LSTM variants are all about the same (Greff et al. 2015).",
+    rule=(
+        "Trainings of a variant and of the LSTM that differ in the cell alone are paired. It holds for a "
+        "variant where the interval of the ratio of their last held-out losses contains 1: no significant "
+        "difference, as in the paper."
+    ),
+    studies=(STUDY,),
+    section="variants",
+)
+def judge(run: Run) -> Finding | None:
+    found = learnings(run)
+    if found is None:
+        return None
+    beside = variants_beside_plain(found.trainings, found.axes)
+    if beside.empty:
+        return None
+    conditions, words = [], []
+    for own, part in groups(beside, ["variant_cell"]):
+        if len(part) < LEAST_PAIRS:
+            continue
+        ratio = effects.ratio(part["last_loss_1"] / part["last_loss_2"], "pair")
+        name = str(own["variant_cell"])
+        conditions.append(
+            Condition(name, "held-out loss over the LSTM's", ratio, ratio.meets(1.0, 1.0), times)
+        )
+        solved = [int((part[f"end_{side}"] == "solved").sum()) for side in (1, 2)]
+        words.append(f"{name} {ratio.words(times)}, solved {solved[0]} of {len(part)} (LSTM {solved[1]})")
+    return finding(
+        conditions,
+        on="the variant",
+        effect=f"held-out loss over the LSTM's: {'; '.join(words)}",
+        tested=f"{counted(len(beside), 'pair')} of trainings",
+    )
+
+
+def variants_beside_plain(trainings: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """Trainings of each variant (_1) beside those of the LSTM (_2) that agree in all but the cell."""
+    agree = [*(axis for axis in axes if axis != "forget_bias"), "seed"]
+    kept = trainings[trainings["last_loss"].astype(float) > 0]
+    columns = [column for column in [*agree, "end", "last_loss"] if column in kept]
+    cells = [str(cell) for cell in kept["cell"].unique() if str(cell).startswith(VARIANTS)]
+    parts = [pairs(kept[columns], "cell", cell, PLAIN, agree).assign(variant_cell=cell) for cell in cells]
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    finite = [np.isfinite(found[f"last_loss_{side}"].astype(float)) for side in (1, 2)] if parts else []
+    return found[finite[0] & finite[1]] if parts else found

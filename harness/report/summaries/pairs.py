@@ -1,0 +1,59 @@
+"""Pairs: rows that agree in every axis but one, side by side; and each network's own decay in one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from harness.report.effects import SMALLEST_LOG10
+from harness.report.frames import Run
+from harness.report.summaries.gradient_decay import NORM, STUDY
+from harness.report.summaries.grouping import has
+
+LN10 = float(np.log(10.0))
+
+
+def pairs(frame: pd.DataFrame, axis: str, first: object, second: object, axes: Sequence[str]) -> pd.DataFrame:
+    """Rows with `first` on `axis` beside those with `second` that agree in all other axes.
+
+    Args:
+        frame: one row per case.
+        axes: what has to agree, besides `axis`, which may be among them; what is absent agrees with absent.
+
+    Returns:
+        The axes, and every other column twice: with _1 and with _2.
+    """
+    keys = [name for name in axes if name != axis and name in frame]
+    sides = [frame[frame[axis] == value].drop(columns=axis) for value in (first, second)]
+    left, right = (side.assign(**{key: side[key].astype(object) for key in keys}) for side in sides)
+    for side in (left, right):
+        for key in keys:
+            side[key] = side[key].where(side[key].notna(), None)
+    return left.merge(right, on=keys, suffixes=("_1", "_2"))
+
+
+@lru_cache(maxsize=1)
+def networks(run: Run) -> pd.DataFrame | None:
+    """One row per network and block of the gradient decay, or None where nothing was measured.
+
+    Columns: key, the axes, block, longest_lag, log10_norm (median over samples at the longest lag, an exact
+    zero as 10⁻³⁰⁸) and nats_per_step (its natural logarithm over that lag: the rate over all lags).
+    """
+    measured = run.measured(STUDY)
+    if not has(measured, "lag", NORM, "cell", "initialization"):
+        return None
+    if "block" not in measured:
+        measured = measured.assign(block="hh")
+    measured = measured.dropna(subset=["lag", NORM])
+    last = measured[measured["lag"] == measured.groupby("key")["lag"].transform("max")]
+    last = last[last["lag"] > 0]
+    norms = last.groupby(["key", "block"])[NORM].quantile(0.5, interpolation="lower")
+    rows = last.drop_duplicates(["key", "block"]).set_index(["key", "block"])
+    rows = rows[[axis for axis in run.axes(STUDY) if axis in rows]].assign(
+        longest_lag=rows["lag"].astype(float), log10_norm=norms.clip(lower=SMALLEST_LOG10)
+    )
+    rows["nats_per_step"] = rows["log10_norm"] * LN10 / rows["longest_lag"]
+    return rows.reset_index()

@@ -1,0 +1,67 @@
+"""Effects: intervals held against known values, and against simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.report import effects
+
+
+def test_a_mean_and_its_t_interval() -> None:
+    found = effects.mean([1.0, 2.0, 3.0])
+    half = 4.302652729749464 / np.sqrt(3)  # t(0.975, 2) and s = 1
+    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0 - half, 2.0 + half))
+    assert found.words() == "2.00 (95 % interval −0.484 to 4.48, 3 networks)"
+
+
+def test_one_unit_has_no_interval_and_is_judged_by_its_value() -> None:
+    found = effects.mean([2.0])
+    assert np.isnan(found.low)
+    assert found.above(1.0)
+    assert not found.above(2.0)
+    assert found.words() == "2.00 (1 network)"
+
+
+def test_all_of_an_interval_has_to_lie_beyond() -> None:
+    found = effects.Effect(2.0, 1.0, 3.0, 5)
+    assert found.above(0.9)
+    assert not found.above(1.1)
+    assert found.below(3.1)
+    assert not found.below(2.9)
+    assert found.meets(2.9, 4.0)
+    assert not found.meets(3.1, 4.0)
+
+
+def test_a_share_has_clopper_and_pearsons_interval() -> None:
+    found = effects.share(3, 3)
+    assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 3), 1.0))
+    with pytest.raises(ValueError, match="nothing"):
+        effects.share(0, 0)
+
+
+def test_concordance_counts_pairs_within_strata_alone() -> None:
+    found = effects.concordance([3.0, 1.0], [2.0, 0.0], ["a", "b"], ["a", "b"])
+    assert found.value == 1.0
+    crossed = effects.concordance([3.0, 1.0], [2.0, 0.0], ["a", "b"], ["b", "a"])
+    assert crossed.value == 0.5
+    tied = effects.concordance([-np.inf], [-np.inf], ["a"], ["a"])
+    assert tied.value == 0.5
+    with pytest.raises(ValueError, match="both sides"):
+        effects.concordance([1.0], [1.0], ["a"], ["b"])
+
+
+def test_intervals_of_a_mean_cover_it_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    inside = [(found := effects.mean(rng.standard_normal(5))).low <= 0.0 <= found.high for _ in range(1000)]
+    assert 0.93 < np.mean(inside) < 0.97
+
+
+def test_chance_is_not_taken_for_concordance() -> None:
+    rng = np.random.default_rng(1)
+    strata = ["a"] * 20
+    found = [
+        effects.concordance(rng.standard_normal(20), rng.standard_normal(20), strata, strata)
+        for _ in range(20)
+    ]
+    assert sum(not effect.meets(0.5, 0.5) for effect in found) <= 4
