@@ -89,7 +89,7 @@ def training(
             "baseline": 1 / 6, "criterion": "below 0.01", "solved": solved,
             "solved_at_step": 100 if solved else None,
             "diverged_at_step": 7 if end == "diverged" else None,
-            "half_life_before": 3.0, "horizon_before": 12.0, "rate_before": -0.2,
+            "half_life_before": 3.0, "half_life_after": 3.0, "horizon_before": 12.0, "rate_before": -0.2,
             "log10_norm_before": norm - seed / 100, "log10_norm_after": -1.0, "steps_done": 100,
             "training_seconds": 1.0, "clipped_share": None,
         }  # fmt: skip
