@@ -17,8 +17,6 @@ from harness.report.statistics import CONFIDENCE
 from harness.report.words import counted, significant
 
 RESAMPLES = 2000
-SMALLEST_LOG10 = -308.0
-"""What an exact zero counts as where logarithms are averaged: the smallest that a float64 holds."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def judge(run: Run) -> Finding | None:
 
 
 def _below(drawn: pd.DataFrame) -> list[Condition]:
-    part = drawn[drawn["factor"] < -TOLERANCE]
+    part = drawn[(drawn["factor"] < -TOLERANCE) & np.isfinite(drawn["nats_per_step"])]
     if part.empty:
         return []
     rate = effects.mean(part["nats_per_step"])
@@ -72,7 +72,7 @@ def _below(drawn: pd.DataFrame) -> list[Condition]:
 
 def _above(drawn: pd.DataFrame, run: Run) -> list[Condition]:
     """The setting that grows most."""
-    part = drawn[drawn["factor"] > TOLERANCE]
+    part = drawn[(drawn["factor"] > TOLERANCE) & np.isfinite(drawn["nats_per_step"])]
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
     rates = [effects.mean(rows["nats_per_step"]) for _, rows in groups(part, axes)]
     if not rates:

@@ -56,7 +56,7 @@ def _one_pass(run: Run) -> list[Condition]:
         effect = effects.exact(float(over), len(large), "clipped pass")
         conditions.append(
             Condition(
-                "explosion, in one pass",
+                "explosion in one pass",
                 "the clipped norm over its threshold, at most",
                 effect,
                 float(over) <= 1.0 + ROUNDING,
@@ -69,7 +69,7 @@ def _one_pass(run: Run) -> list[Condition]:
         effect = effects.exact(10.0**raised, int(gone["key"].nunique()), "clipped network")
         conditions.append(
             Condition(
-                "vanishing, in one pass",
+                "vanishing in one pass",
                 "‖dL/dh_0‖ clipped over unclipped, at most",
                 effect,
                 raised <= ROUNDING,
@@ -92,7 +92,7 @@ def _trainings(run: Run) -> list[Condition]:
         saved = effects.share(int((exploding["end_2"] != "diverged").sum()), len(exploding), "pair")
         conditions.append(
             Condition(
-                "explosion, in training",
+                "explosion in training",
                 "of those that diverge, do not when clipped",
                 saved,
                 saved.above(0.5),
@@ -109,7 +109,7 @@ def _trainings(run: Run) -> list[Condition]:
             effect = effects.exact(0.5, len(vanished), "equal pair")
         conditions.append(
             Condition(
-                "vanishing, in training",
+                "vanishing in training",
                 "of pairs that end differently, solved by the clipped one",
                 effect,
                 not effect.above(0.5),

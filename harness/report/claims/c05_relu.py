@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import STUDY, variant
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.pairs import networks, pairs
+from harness.report.summaries.pairs import networks, pairs, zeros
 from harness.report.words import counted
 
 
@@ -32,9 +34,13 @@ def judge(run: Run) -> Finding | None:
         variant=[variant(row) for row in records(beside)],
         difference=beside["nats_per_step_1"] - beside["nats_per_step_2"],
     )
-    conditions = []
+    conditions, dead = [], 0
     for own, part in groups(beside, ["variant"]):
-        effect = effects.mean(part["difference"], "pair")
+        alive = part[np.isfinite(part["difference"])]
+        dead += len(part) - len(alive)
+        if alive.empty:
+            continue
+        effect = effects.mean(alive["difference"], "pair")
         conditions.append(
             Condition(
                 str(own["variant"]),
@@ -47,5 +53,5 @@ def judge(run: Run) -> Finding | None:
         conditions,
         on="the initialization",
         effect=measured_words(conditions),
-        tested=f"{counted(len(beside), 'pair')} of networks, rnn_relu beside rnn_tanh",
+        tested=f"{counted(len(beside), 'pair')} of networks, rnn_relu beside rnn_tanh{zeros(dead)}",
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.frames import Run
 from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import STUDY
 from harness.report.summaries.grouping import groups
-from harness.report.summaries.pairs import networks
+from harness.report.summaries.pairs import networks, zeros
 from harness.report.words import counted
 
 IDENTITIES = ("identity", "irnn")
@@ -32,17 +34,21 @@ def judge(run: Run) -> Finding | None:
     settings = found[0]
     simple = settings["cell"].astype(str).str.startswith("rnn_") & (settings["block"] == "hh")
     settings = settings[simple & settings["initialization"].isin(IDENTITIES) & (settings["gain"] == 1.0)]
-    conditions = []
+    drawn = drawn[(drawn["block"] == "hh") & (drawn["gain"] == 1.0)]
+    drawn = drawn[drawn["initialization"].isin(IDENTITIES)]
+    conditions, dead = [], 0
     for own, part in groups(settings, ["cell"]):
-        same = (drawn["cell"] == own["cell"]) & drawn["initialization"].isin(IDENTITIES)
-        effect = effects.mean(
-            drawn[same & (drawn["block"] == "hh") & (drawn["gain"] == 1.0)]["nats_per_step"]
-        )
+        rates = drawn.loc[drawn["cell"] == own["cell"], "nats_per_step"]
+        alive = rates[np.isfinite(rates)]
+        dead += len(rates) - len(alive)
+        effect = effects.mean(alive) if len(alive) else effects.exact(-np.inf, len(rates))
         holds = not (part["verdict"] == "vanishing").any()
         conditions.append(Condition(str(own["cell"]), "rate in nats per step", effect, holds))
     return finding(
         conditions,
         on="the activation",
         effect=measured_words(conditions),
-        tested=f"{counted(len(settings), 'setting')} of simple RNNs under identity initializations",
+        tested=(
+            f"{counted(len(settings), 'setting')} of simple RNNs under identity initializations{zeros(dead)}"
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from harness.report import effects
@@ -64,7 +65,7 @@ def _decay(run: Run) -> list[Condition]:
     drawn = networks(run)
     if drawn is None:
         return []
-    drawn = drawn[drawn["block"] == "hh"]
+    drawn = drawn[(drawn["block"] == "hh") & np.isfinite(drawn["nats_per_step"])]
     beside = pairs(drawn, "cell", GRU, LSTM, run.axes(gradient_decay.STUDY))
     if beside.empty:
         return []

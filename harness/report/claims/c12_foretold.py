@@ -61,7 +61,7 @@ def _influence(run: Run) -> list[Condition]:
     if not shares:
         return []
     effect = effects.mean(shares)
-    words = "the further half of the lags, where the gradient vanishes"
+    words = "influence of the further half of the lags"
     return [Condition(words, "of Σ_k ‖dL/dh_k‖", effect, effect.below(NEGLIGIBLE), percent)]
 
 
@@ -80,7 +80,7 @@ def _learned(run: Run) -> list[Condition]:
         return []
     conditions.append(
         Condition(
-            "who solves",
+            "telling who solves",
             "of pairs of one that solved and one that did not, the first had the larger norm before",
             told,
             told.above(0.5),

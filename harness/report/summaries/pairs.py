@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from harness.report.effects import SMALLEST_LOG10
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import NORM, STUDY
 from harness.report.summaries.grouping import has
@@ -35,12 +34,18 @@ def pairs(frame: pd.DataFrame, axis: str, first: object, second: object, axes: S
     return left.merge(right, on=keys, suffixes=("_1", "_2"))
 
 
+def zeros(number: int) -> str:
+    """What is said of networks whose norm is exactly zero, which no mean of logarithms can hold."""
+    return f"; without {number} whose norm is exactly zero" if number else ""
+
+
 @lru_cache(maxsize=1)
 def networks(run: Run) -> pd.DataFrame | None:
     """One row per network and block of the gradient decay, or None where nothing was measured.
 
-    Columns: key, the axes, block, longest_lag, log10_norm (median over samples at the longest lag, an exact
-    zero as 10⁻³⁰⁸) and nats_per_step (its natural logarithm over that lag: the rate over all lags).
+    Columns: key, the axes, block, longest_lag, log10_norm (at the longest lag, the median over those samples
+    in which it is not exactly zero; −inf where it is in all) and nats_per_step (its natural logarithm over
+    that lag: the rate over all lags).
     """
     measured = run.measured(STUDY)
     if not has(measured, "lag", NORM, "cell", "initialization"):
@@ -50,10 +55,11 @@ def networks(run: Run) -> pd.DataFrame | None:
     measured = measured.dropna(subset=["lag", NORM])
     last = measured[measured["lag"] == measured.groupby("key")["lag"].transform("max")]
     last = last[last["lag"] > 0]
-    norms = last.groupby(["key", "block"])[NORM].quantile(0.5, interpolation="lower")
+    alive = last[np.isfinite(last[NORM].astype(float))]
+    norms = alive.groupby(["key", "block"])[NORM].quantile(0.5, interpolation="lower")
     rows = last.drop_duplicates(["key", "block"]).set_index(["key", "block"])
     rows = rows[[axis for axis in run.axes(STUDY) if axis in rows]].assign(
-        longest_lag=rows["lag"].astype(float), log10_norm=norms.clip(lower=SMALLEST_LOG10)
+        longest_lag=rows["lag"].astype(float), log10_norm=norms.reindex(rows.index).fillna(-np.inf)
     )
     rows["nats_per_step"] = rows["log10_norm"] * LN10 / rows["longest_lag"]
     return rows.reset_index()
