@@ -1,9 +1,9 @@
 """Plans: which studies to run over which axes, read from TOML and checked before anything starts.
 
 A plan file has a few settings and one table per study (or an array of tables, where one study is swept
-over several blocks).  Presets are the files in `harness/plans/`; a file with `extends = "standard"` has all
-that this preset has, its own settings in place of the preset's, and its own blocks after them.  A plan
-expands to cases.
+over several blocks).  Presets are the files in `harness/plans/`; a file with `extends = "standard"`, or a
+list of presets, has all that they have, its own settings in place of theirs, and its own blocks after them.
+A plan expands to cases.
 """
 
 from __future__ import annotations
@@ -197,24 +197,35 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _extended(data: dict[str, Any], source: str) -> dict[str, Any]:
-    """The plan with all of the preset that it extends, if it extends one."""
+    """The plan with all of the presets that it extends, if it extends any."""
     data = dict(data)
-    if (name := data.pop("extends", None)) is None:
-        return data
-    if name not in preset_names():
-        raise UserError(
-            f"{source}: extends: unknown plan {name!r}{_did_you_mean(str(name), preset_names())}",
-            expected=f"one of {', '.join(preset_names())}",
-        )
-    base = _extended(_read(PRESETS / f"{name}.toml"), str(name))
-    own = data.get("studies", {})
-    if not isinstance(own, dict):
-        return data  # what is wrong with it is said where all of it is checked
-    studies = {study: _listed(blocks) for study, blocks in base["studies"].items()}
-    for study, blocks in own.items():
-        listed = _listed(blocks)
-        studies[study] = [*studies.get(study, []), *listed] if isinstance(listed, list) else listed
-    return {**base, **data, "studies": studies}
+    names = data.pop("extends", None)
+    whole: dict[str, Any] = {}
+    for name in [] if names is None else names if isinstance(names, list) else [names]:
+        if name not in preset_names():
+            raise UserError(
+                f"{source}: extends: unknown plan {name!r}{_did_you_mean(str(name), preset_names())}",
+                expected=f"one of {', '.join(preset_names())}",
+            )
+        whole = _joined(whole, _extended(_read(PRESETS / f"{name}.toml"), str(name)))
+    return _joined(whole, data)
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The settings of both, the second's where both have one, and the blocks of both.
+
+    What is wrong with the second is left as it is, to be said where all of it is checked.
+    """
+    joined = {**first, **second}
+    one, other = first.get("max_seconds_of", {}), second.get("max_seconds_of", {})
+    if one and isinstance(other, dict):
+        joined["max_seconds_of"] = {**one, **other}
+    one, other = first.get("studies", {}), second.get("studies", {})
+    if one and isinstance(other, dict):
+        both = {study: (_listed(one[study]), _listed(other[study])) for study in other if study in one}
+        added = {study: [*a, *b] if isinstance(b, list) else b for study, (a, b) in both.items()}
+        joined["studies"] = {**one, **other, **added}
+    return joined
 
 
 def preset_names() -> list[str]:

@@ -99,7 +99,22 @@ def test_a_plan_extends_a_preset_with_settings_and_blocks_of_its_own(tmp_path):
     assert {here[key].axes["seq_len"] for key in here.keys() - there.keys()} == {7}
 
 
-@pytest.mark.parametrize("word", ['"quik"', '"../plans/quick"', "3", "{}"])
+def test_a_plan_extends_several(tmp_path, monkeypatch):
+    first = 'name = "first"\nbudget_seconds = 0.2\nmax_seconds = 3.0\n[max_seconds_of]\nlearning = 1.0\n'
+    second = 'name = "second"\nmax_seconds = 4.0\n[max_seconds_of]\nlearning = 2.0\nparity = 5.0\n'
+    block = '[studies.parity]\nbackend = ["numpy"]\ncell = ["lstm"]\nseq_len = [{}]\n'
+    (tmp_path / "first.toml").write_text(first + block.format(1))
+    (tmp_path / "second.toml").write_text(second + block.format(2))
+    own = 'name = "third"\nextends = ["first", "second"]\n[max_seconds_of]\nparity = 6.0\n'
+    (tmp_path / "third.toml").write_text(own + block.format(3))
+    monkeypatch.setattr("harness.plan.PRESETS", tmp_path)
+    plan = load_plan("third")
+    assert (plan.name, plan.budget_seconds, plan.max_seconds) == ("third", 0.2, 4.0)
+    assert plan.max_seconds_of == {"learning": 2.0, "parity": 6.0}
+    assert [case.axes["seq_len"] for case in plan.cases()] == [1, 1, 2, 2, 3, 3]  # of two dtypes each
+
+
+@pytest.mark.parametrize("word", ['"quik"', '"../plans/quick"', "3", "{}", '["quick", "quik"]', "[[]]"])
 def test_a_plan_that_extends_nothing_known_is_refused(word, tmp_path):
     path = tmp_path / "more.toml"
     path.write_text(f'name = "more"\nextends = {word}\n')
