@@ -122,8 +122,9 @@ def test_a_plan_that_extends_nothing_known_is_refused(word, tmp_path):
         load_plan(str(path))
 
 
-def test_full_holds_all_of_standard():
-    assert {c.key for c in load_plan("full").cases()} > {c.key for c in load_plan("standard").cases()}
+@pytest.mark.parametrize("part", ["standard", "learning"])
+def test_full_holds_all_of(part):
+    assert {c.key for c in load_plan("full").cases()} > {c.key for c in load_plan(part).cases()}
 
 
 def test_a_study_may_have_a_limit_of_its_own():
