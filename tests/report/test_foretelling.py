@@ -85,7 +85,7 @@ def test_what_is_said_of_a_run(tmp_path: Path) -> None:
     run = Run.read(write_run(tmp_path / "run", list(trainings())))
     found = SECTIONS["foretelling"].answer(run)
     assert found is not None
-    assert found.sentence.startswith("Yes: of what was measured before the first step, ‖∂h_T/∂h_0‖₂, ")
+    assert found.sentence.startswith("Yes: of what was measured before the first step, ‖∂h_T/∂h_0‖₂ (the ")
     assert (
         "in 100 % [100 %, 100 %] of pairs of the same task and T (solved by 6 of 18 trainings)"
         in found.sentence

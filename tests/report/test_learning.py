@@ -14,7 +14,7 @@ from harness.outcome import Measured
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
-from harness.report.summaries.learning import foretold, learnings
+from harness.report.summaries.learning import foretold, learnings, trained
 from tests.report.synthetic import Item, write_run
 
 SEEDS = (0, 1, 2)
@@ -90,3 +90,24 @@ def test_its_figures_are_in_the_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("study", ["learning"])
 def test_a_run_without_it_has_no_such_section(study: str, run: Run) -> None:
     assert SECTIONS[study].answer(run) is None
+
+
+def test_how_it_was_trained_in_words() -> None:
+    whole = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "steps": 1000, "batch_size": 32}
+    assert trained(whole) == "sgd 0.1, momentum 0.9, 1,000 steps of B=32"
+    assert trained({**whole, "momentum": None, "batch_size": None}) == "sgd 0.1, 1,000 steps"
+    assert trained({"steps": 1}) == "1 step"
+
+
+def test_what_was_trained_in_several_ways_says_how(tmp_path: Path) -> None:
+    def faster(item: Item) -> Item:
+        case, outcome = item
+        axes = {**case.axes, "optimizer": "adam", "learning_rate": 0.1, "seq_len": 20, "momentum": None}
+        return Case("learning", axes), outcome
+
+    others = [faster(item) for item in trainings() if item[0].axes["seq_len"] == 20]
+    found = SECTIONS["learning"].answer(Run.read(write_run(tmp_path / "run", [*trainings(), *others])))
+    assert found is not None
+    assert found.table is not None
+    place = found.table.columns.index("trained by")
+    assert {row[place] for row in found.table.rows} == {"200 steps of B=4", "adam 0.1, 200 steps of B=4"}

@@ -17,13 +17,16 @@ from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.clipped_training import clipped_trainings
-from harness.report.summaries.grouping import Setting, groups, most_populated, rows_of
-from harness.report.summaries.slices import UNSPOKEN
+from harness.report.summaries.grouping import Setting, groups, most_populated, records, rows_of
+from harness.report.summaries.learning import trained
+from harness.report.summaries.slices import common
 from harness.report.ticks import decades, log10_axis
 from harness.report.words import counted, percent, phrase, setting, significant, split_constant
 
-MAX_ROWS = 5
+MAX_ROWS = 4
 NONE = "no clipping"
+SHOWN = ("cell", "initialization", "gain", "forget_bias", "seq_len")
+"""Axes that may differ from row to row."""
 SMOOTHED = 0.05
 """Share of all steps that a point of a loss curve is the median of."""
 
@@ -43,26 +46,30 @@ def draw(run: Run) -> Iterator[Picture]:
     found = clipped_trainings(run)
     if found is None:
         return
-    varying, constant = split_constant(found.settings, found.same)
-    rows, left_out = most_populated(found.settings, varying, limit=MAX_ROWS)
-    clipped = found.settings[found.settings["clipped"] != NONE]
+    chosen = common(found.settings, found.same, SHOWN)
+    varying, constant = split_constant(chosen.rows, SHOWN)
+    rows, left_out = most_populated(chosen.rows, varying, limit=MAX_ROWS)
+    clipped = chosen.rows[chosen.rows["clipped"] != NONE]
     places = list(dict.fromkeys(clipped["place"]))
-    palette = {NONE: Look(INK, "", (1, 1))} | looks(list(dict.fromkeys(clipped["clipped"])))
+    # without clipping comes last, dotted: what it covers is seen through it
+    palette = looks(list(dict.fromkeys(clipped["clipped"]))) | {NONE: Look(INK, "", (1, 1))}
+    shared = [axis for axis in found.same if axis not in SHOWN]
+    of_slice = {axis: chosen.rows[axis].iloc[0] for axis in shared}
     contents = [
         [Content(row, place, shown, setting(row)) for place in places for shown in ("loss", "decay")]
         for row in rows
     ]
-    spoken = {axis: value for axis, value in constant.items() if axis not in (*UNSPOKEN, "check_every")}
-    title = phrase("Clipping over training", setting(spoken))
+    where = setting({axis: of_slice[axis] for axis in shared if axis in ("task", "hidden_size")})
+    title = phrase("Clipping over training", setting(constant), where, trained(of_slice))
     drawn, made = panels(contents, columns=2 * len(places), height=2.5, share_x=False, share_y=False)
     data = []
     for panel in made:
         content: Content = panel.content
         source = found.losses if content.shown == "loss" else found.decays
-        part = rows_of(source, content.shared)
+        part = rows_of(source, {**of_slice, **content.shared})
         part = part[(part["place"] == content.place) | (part["clipped"] == NONE)]
         part = _smooth(part) if content.shown == "loss" else part
-        own = rows_of(found.settings, content.shared)
+        own = rows_of(chosen.rows, content.shared)
         (_loss if content.shown == "loss" else _decay)(panel.axes, part, palette, own)
         panel.axes.set_title(label(f"{content.title}\nat the {content.place}".strip()))
         data.append(part.assign(shown=content.shown))
@@ -77,9 +84,10 @@ def draw(run: Run) -> Iterator[Picture]:
     legend(drawn, title, handles)
     caption = (
         f"Loss of the batch, median over seeds and {percent(SMOOTHED)} of the steps; a line that ends early "
-        "diverged or solved its task. Decay: ‖∂h_T/∂h_k‖₂ of the network as training left it, medians over "
-        "seeds."
+        "solved its task, or diverged (×). Decay: ‖∂h_T/∂h_k‖₂ of the network as training left it, medians "
+        "over seeds."
     )
+    caption += chosen.remark("tables/clipped_training_summary.csv")
     if left_out:
         caption += f" {counted(left_out, 'further setting')} in tables/clipped_training_summary.csv."
     yield Picture("clipped_training", title, caption, pd.concat(data, ignore_index=True), drawn)
@@ -97,9 +105,15 @@ def _smooth(losses: pd.DataFrame) -> pd.DataFrame:
 
 def _loss(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.DataFrame) -> None:
     lines(axes, part, x="step", y="loss", name="clipped", palette=palette, lw=1.4)
+    for row in records(own[own["diverged"] > 0]):
+        ends = part[part["clipped"] == row["clipped"]]
+        if len(ends):
+            last = ends.loc[ends["step"].idxmax()]
+            axes.plot(last["step"], last["loss"], "x", color=palette[row["clipped"]].color, ms=7, mew=2)
     axes.axhline(float(own["baseline"].iloc[0]), color=GREY, lw=1.1, ls=":", zorder=1)
     axes.set_yscale("log")
     log10_axis(axes.yaxis, significant)
+    axes.set_xlim(0, 1.02 * float(own["steps_done"].max()))
     axes.set_xlabel("training step")
     axes.set_ylabel("loss")
 

@@ -11,6 +11,7 @@ from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.clipped_training import ClippedTrainings, clipped_trainings
 from harness.report.summaries.grouping import groups, records
+from harness.report.summaries.learning import LOOKED_AT, TRAINED, trained
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
@@ -78,7 +79,7 @@ def _fate(settings: pd.DataFrame, when: str) -> str:
 def _reach(found: ClippedTrainings) -> list[str]:
     """Of each start: its half-life, and what it is after training without clipping and under each."""
     sentences = []
-    varying, _ = split_constant(found.settings, found.same)
+    varying, _ = split_constant(found.settings, _shown(found))
     for shared, part in groups(found.settings, found.same):
         # a norm that never falls to one half has a half-life longer than any
         part = part.assign(after=part["half_life_after"].astype(float).fillna(math.inf))
@@ -96,12 +97,19 @@ def _reach(found: ClippedTrainings) -> list[str]:
     return sentences
 
 
+def _shown(found: ClippedTrainings) -> list[str]:
+    """The axes that are named one by one."""
+    return [axis for axis in found.same if axis not in (*TRAINED, *LOOKED_AT)]
+
+
 def _steps(value: float) -> str:
     return "beyond T" if math.isinf(value) else f"{significant(value)} steps"
 
 
 def _table(found: ClippedTrainings) -> Table:
-    varying, constant = split_constant(found.settings, found.same)
+    varying, constant = split_constant(found.settings, _shown(found))
+    ways = [trained(row) for row in records(found.settings)]
+    several = len(set(ways)) > 1
     last = (
         *("diverged", "at step", "solved", "loss", "baseline", "worst loss", "clipped"),
         *("half-life before", "after", "norm before", "after "),
@@ -109,6 +117,7 @@ def _table(found: ClippedTrainings) -> Table:
     rows = [
         (
             *(plain(row[axis]) for axis in varying),
+            *([way] if several else []),
             "none" if row["rule"] == "none" else str(row["rule"]),
             "–" if row["rule"] == "none" else str(row["place"]),
             _or_dash(row["threshold"], plain),
@@ -124,15 +133,23 @@ def _table(found: ClippedTrainings) -> Table:
             power_of_ten(row["log10_norm_before"]),
             power_of_ten(row["log10_norm_after"]),
         )
-        for row in records(found.settings)
+        for row, way in zip(records(found.settings), ways, strict=True)
     ]
     caption = phrase(
         "Medians over seeds; the loss is the last one on held-out sequences, the worst that of a batch on "
         "the way; clipped: of the steps (place parameters) or of the step-and-sample pairs (state, gates) "
         "that the rule met, those it changed; half-lives in steps; the norm is ‖∂h_T/∂h_0‖₂",
         setting(constant),
+        "" if several else f"trained by {ways[0]}",
     )
-    columns = (*map(symbol, varying), "rule", "place", "threshold", *last)
+    columns = (
+        *map(symbol, varying),
+        *(["trained by"] if several else []),
+        "rule",
+        "place",
+        "threshold",
+        *last,
+    )
     return Table(columns, tuple(rows), caption + ".", frozenset({*last, "threshold", "gain", "T", "H", "B"}))
 
 

@@ -55,12 +55,12 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def _details(found: Foretelling) -> list[str]:
-    rows = records(found.rows[found.rows["task"] == ALL])
+    rows = records(found.rows[(found.rows["task"] == ALL) & (found.rows["seq_len"] == "any")])
+    if not rows:
+        return []
+    words = [f"{_quantity(row)} {_interval(row, 'auc')}" for row in rows]
     return [
-        f"{_quantity(row)}: {_interval(row, 'auc')} of pairs of one that solved and one that did not, "
-        f"{_interval(row, 'concordance')} where who solved later counts too "
-        f"({'the same T' if row['seq_len'] == ALL else 'any T'})."
-        for row in rows
+        f"Where T may differ, a longer one being harder and reached by less, shares are: {', '.join(words)}."
     ]
 
 

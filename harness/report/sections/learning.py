@@ -8,8 +8,17 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
-from harness.report.summaries.grouping import groups
-from harness.report.summaries.learning import CLIPPING, Foretold, Learnings, foretold, learnings
+from harness.report.summaries.grouping import groups, records
+from harness.report.summaries.learning import (
+    CLIPPING,
+    LOOKED_AT,
+    TRAINED,
+    Foretold,
+    Learnings,
+    foretold,
+    learnings,
+    trained,
+)
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
@@ -69,9 +78,9 @@ def _details(found: Learnings) -> list[str]:
     sentences = []
     for chosen, part in groups(found.trainings, ["task", "seq_len"]):
         cells = []
-        for own, trained in groups(part, ["cell"]):
-            solved = trained[trained["end"] == "solved"]
-            words = f"{own['cell']} {len(solved)} of {len(trained)}"
+        for own, rows in groups(part, ["cell"]):
+            solved = rows[rows["end"] == "solved"]
+            words = f"{own['cell']} {len(solved)} of {len(rows)}"
             if len(solved):
                 words += f" (first after {plain(int(solved['solved_at_step'].astype(float).min()))} steps)"
             cells.append(words)
@@ -80,11 +89,13 @@ def _details(found: Learnings) -> list[str]:
 
 
 def _table(found: Learnings) -> Table:
-    named = ("task", "cell", "initialization", "gain", "forget_bias", *CLIPPING)
+    named = ("task", "cell", "initialization", "gain", "forget_bias", *CLIPPING, *TRAINED, *LOOKED_AT)
     rest = [axis for axis in found.axes if axis not in named]
     varying, constant = split_constant(found.settings, rest)
+    ways = [trained(row) for row in records(found.settings)]
+    several = len(set(ways)) > 1
     rows = []
-    for row in found.settings.to_dict("records"):
+    for row, way in zip(records(found.settings), ways, strict=True):
         rows.append(
             (
                 str(row["task"]),
@@ -92,6 +103,7 @@ def _table(found: Learnings) -> Table:
                 str(row["variant"]),
                 str(row["clipped"]),
                 *(plain(row[axis]) for axis in varying),
+                *([way] if several else []),
                 f"{row['solved']} of {row['trainings']}",
                 "–" if not row["diverged"] else str(row["diverged"]),
                 "–" if missing(row["solved_at_step"]) else plain(row["solved_at_step"]),
@@ -107,6 +119,7 @@ def _table(found: Learnings) -> Table:
     columns = (
         *("task", "cell", "initialization", "clipping"),
         *map(symbol, varying),
+        *(["trained by"] if several else []),
         *numbers,
         "baseline",
         "wrong",

@@ -28,9 +28,9 @@ Floats = NDArray[np.float64]
 DRAWS = 2000
 """Of the bootstrap: settings (all axes but the seed) are drawn, with all their seeds."""
 PREDICTORS = {
-    "norm": "‖∂h_T/∂h_0‖₂, the larger the better",
-    "closeness": "‖∂h_T/∂h_0‖₂, the closer to 1 the better",
-    "half-life": "half-life over T, the longer the better",
+    "norm": "‖∂h_T/∂h_0‖₂ (the larger the better)",
+    "closeness": "‖∂h_T/∂h_0‖₂ (the closer to 1 the better)",
+    "half-life": "half-life over T (the longer the better)",
 }
 ALL = "all"
 

@@ -14,6 +14,7 @@ from scipy import stats
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import VARIANT, variant
 from harness.report.summaries.grouping import groups, has, in_order, records
+from harness.report.words import counted, missing, phrase, plain
 
 STUDY = "learning"
 ENDS = ("solved", "not solved", "diverged")
@@ -23,6 +24,10 @@ _MEDIANS = (
     *("clipped_share", "diverged_at_step", "training_seconds", "steps_done"),
 )
 CLIPPING = ("rule", "place", "threshold", "truncate")
+TRAINED = ("optimizer", "learning_rate", "momentum", "steps", "batch_size")
+"""How it was trained; what :func:`trained` puts in words."""
+LOOKED_AT = ("check_every", "samples")
+"""How often and on how much it was measured."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,15 @@ def clipping(row: Mapping[Any, Any]) -> str:
         return f"truncated after {row['truncate']:g} steps"
     place = "" if row["place"] == "parameters" else f" at {row['place']}"
     return f"{row['rule']} {row['threshold']:g}{place}"
+
+
+def trained(row: Mapping[Any, Any]) -> str:
+    """ "adam 0.005, 1000 steps of B=32"; what a run does not have is left out."""
+    optimizer, rate, momentum, steps, batch_size = (row.get(name) for name in TRAINED)
+    words = " ".join(plain(value) for value in (optimizer, rate) if not missing(value))
+    words = phrase(words, "" if missing(momentum) else f"momentum {plain(momentum)}")
+    many = "" if missing(steps) else counted(int(steps), "step")
+    return phrase(words, many if missing(batch_size) else f"{many} of B={plain(batch_size)}".strip())
 
 
 def _end(row: Mapping[Any, Any]) -> str:
