@@ -191,3 +191,49 @@ def timed(ratio: float, backend: str = "numpy", flop: float = 4.0) -> Iterator[I
             }
             facts = {"flop": 1e6 * work, "steps": 8, "num_threads": 1, "relative_error": 1e-7}
             yield Case("throughput", axes, replicate), Measured(columns, facts)
+
+
+def reaching(
+    cell: str, structure: str, *, far: float = -9.0, through: float = -3.0, later: int = 0, near: float = -1.0
+) -> Iterator[Item]:
+    """Networks of the study `depth_decay`, log10 of their norms chosen.
+
+    Args:
+        far: within each layer, beyond half of the longest lag.
+        through: from the top layer to the first.
+        later: from how many later steps the first layer's norm is `near`, as from the 5 before.
+    """
+    layers = int(structure.split()[0])
+    for seed in SEEDS:
+        rows = []
+        for top, bottom in [(a, b) for a in range(1, layers + 1) for b in range(1, a + 1)]:
+            for lag in range(-10 if "both ways" in structure else 0, LENGTH + 1):
+                norm = far if lag > LENGTH / 2 or -later > lag or lag > 5 else near
+                rows.append((top, bottom, lag, 0, (through if top > bottom else norm) + 0.01 * seed))
+        names = ("later_layer", "earlier_layer", "lag", "sample", "log10_spectral_norm")
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        axes = network(cell, "pytorch_uniform", seed, structure=structure)
+        yield Case("depth_decay", axes), Measured(columns, {"anchor": LENGTH, "parameters": 100})
+
+
+def costing(ratio: float, structure: str = "2 layers, both ways", work: float = 4.0) -> Iterator[Item]:
+    """A structure that takes `ratio` times as long as one layer, for `work` times its arithmetic."""
+    for replicate in range(3):
+        for name, factor, flop in ((structure, ratio, work), ("1 layer", 1.0, 1.0)):
+            axes = {
+                "backend": "numba", "cell": "lstm", "structure": name, "pass": "training", "dtype": "float32",
+                "seq_len": 8, "batch_size": 1, "input_size": 8, "hidden_size": 8,
+            }  # fmt: skip
+            seconds = 1e-3 * factor * (1 + 0.001 * replicate)
+            columns = {
+                "phase": ["first_call", "sample", "sample"],
+                "attempt": [1, 1, 1],
+                "index": [0, 0, 1],
+                "loops": [1, 1, 1],
+                "seconds": [seconds] * 3,
+            }
+            facts = {
+                "flop": 1e6 * flop, "steps": 8, "num_threads": 1, "relative_error": 1e-7, "parameters": 100,
+                "equal_hidden_size": 9, "peak_bytes": 1e6 * flop,
+            }  # fmt: skip
+            yield Case("structures", axes, replicate), Measured(columns, facts)
