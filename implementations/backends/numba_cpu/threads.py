@@ -91,7 +91,7 @@ def _serve(jobs: SimpleQueue[_Job]) -> None:
 def _core_reader() -> Callable[[], int] | None:
     """`sched_getcpu`, where the C library has it; called with the GIL held, since it returns at once."""
     try:
-        return ctypes.PyDLL(None).sched_getcpu  # type: ignore[no-any-return]
+        return ctypes.PyDLL(None).sched_getcpu
     except (AttributeError, OSError, TypeError):
         return None
 
