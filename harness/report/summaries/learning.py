@@ -129,7 +129,7 @@ def trained(row: Mapping[Any, Any]) -> str:
     optimizer, rate, momentum, steps, batch_size = (row.get(name) for name in TRAINED)
     words = " ".join(plain(value) for value in (optimizer, rate) if not missing(value))
     words = phrase(words, "" if missing(momentum) else f"momentum {plain(momentum)}")
-    many = "" if missing(steps) else counted(int(steps), "step")
+    many = "" if steps is None or missing(steps) else counted(int(steps), "step")
     return phrase(words, many if missing(batch_size) else f"{many} of B={plain(batch_size)}".strip())
 
 
