@@ -16,8 +16,6 @@ from scipy import special, stats
 from harness.report.statistics import CONFIDENCE
 from harness.report.words import counted, significant
 
-RESAMPLES = 2000
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -93,47 +91,3 @@ def share(number: int, of: int, unit: str = "training") -> Effect:
         raise ValueError("a share of nothing")
     found = stats.binomtest(number, of).proportion_ci(CONFIDENCE, method="exact")
     return Effect(number / of, float(found.low), float(found.high), of, unit)
-
-
-def concordance(larger: ArrayLike, smaller: ArrayLike, stratum_1: ArrayLike, stratum_2: ArrayLike) -> Effect:
-    """Of all pairs of one of either side within a stratum, the share in which the first side's is larger.
-
-    A tie counts half: 1 tells the sides apart, ½ is chance.  The interval is the bootstrap's over the units
-    of either side, drawn within their strata.
-
-    Args:
-        larger, smaller: (N,) and (M,) numbers, −inf among them.
-        stratum_1, stratum_2: (N,) and (M,) labels.
-
-    Raises:
-        ValueError: no stratum has both sides.
-    """
-    sides = (np.asarray(larger, dtype=float), np.asarray(smaller, dtype=float))
-    labels = (np.asarray(stratum_1, dtype=object), np.asarray(stratum_2, dtype=object))
-    strata = [
-        tuple(
-            side[np.array([label == stratum for label in own], dtype=bool)]
-            for side, own in zip(sides, labels, strict=True)
-        )
-        for stratum in dict.fromkeys(labels[0].tolist())
-    ]
-    strata = [(a, b) for a, b in strata if len(a) and len(b)]
-    if not strata:
-        raise ValueError("expected both sides in some stratum")
-    rng = np.random.default_rng(0)
-    drawn = [
-        _concordance([(rng.choice(a, len(a)), rng.choice(b, len(b))) for a, b in strata])
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    units = sum(len(a) + len(b) for a, b in strata)
-    return Effect(_concordance(strata), float(low), float(high), units, "training")
-
-
-def _concordance(strata: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    wins = pairs = 0.0
-    for a, b in strata:
-        above, equal = a[:, None] > b[None, :], a[:, None] == b[None, :]
-        wins += float(above.sum() + 0.5 * equal.sum())
-        pairs += above.size
-    return wins / pairs

@@ -40,28 +40,7 @@ def test_a_share_has_clopper_and_pearsons_interval() -> None:
         effects.share(0, 0)
 
 
-def test_concordance_counts_pairs_within_strata_alone() -> None:
-    found = effects.concordance([3.0, 1.0], [2.0, 0.0], ["a", "b"], ["a", "b"])
-    assert found.value == 1.0
-    crossed = effects.concordance([3.0, 1.0], [2.0, 0.0], ["a", "b"], ["b", "a"])
-    assert crossed.value == 0.5
-    tied = effects.concordance([-np.inf], [-np.inf], ["a"], ["a"])
-    assert tied.value == 0.5
-    with pytest.raises(ValueError, match="both sides"):
-        effects.concordance([1.0], [1.0], ["a"], ["b"])
-
-
 def test_intervals_of_a_mean_cover_it_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
     inside = [(found := effects.mean(rng.standard_normal(5))).low <= 0.0 <= found.high for _ in range(1000)]
     assert 0.93 < np.mean(inside) < 0.97
-
-
-def test_chance_is_not_taken_for_concordance() -> None:
-    rng = np.random.default_rng(1)
-    strata = ["a"] * 20
-    found = [
-        effects.concordance(rng.standard_normal(20), rng.standard_normal(20), strata, strata)
-        for _ in range(20)
-    ]
-    assert sum(not effect.meets(0.5, 0.5) for effect in found) <= 4

@@ -7,11 +7,13 @@ import pandas as pd
 
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
+from harness.report.effects import Effect
 from harness.report.frames import Run
 from harness.report.summaries import clipping as one_pass
 from harness.report.summaries.clipping import BEFORE
+from harness.report.summaries.foretelling import ALL, foretelling
 from harness.report.summaries.gradient_decay import FAINT
-from harness.report.summaries.grouping import groups, has
+from harness.report.summaries.grouping import groups, has, records
 from harness.report.summaries.learning import learnings
 from harness.report.words import counted, percent
 
@@ -31,7 +33,7 @@ NEGLIGIBLE = 0.01
         "it lay below 1 % fewer than half solve."
     ),
     studies=("learning", "clipping"),
-    section="learning",
+    section="foretelling",
 )
 def judge(run: Run) -> Finding | None:
     conditions = [*_influence(run), *_learned(run)]
@@ -66,7 +68,7 @@ def _influence(run: Run) -> list[Condition]:
 
 
 def _learned(run: Run) -> list[Condition]:
-    found = learnings(run)
+    found, told = learnings(run), foretelling(run)
     if found is None:
         return []
     known = found.trainings[found.trainings["log10_norm_before"].notna()]
@@ -74,19 +76,20 @@ def _learned(run: Run) -> list[Condition]:
     solved = (known["end"] == "solved").to_numpy()
     norms = known["log10_norm_before"].to_numpy(float)
     conditions = []
-    try:
-        told = effects.concordance(norms[solved], norms[~solved], stratum[solved], stratum[~solved])
-    except ValueError:  # nothing to tell apart
-        return []
-    conditions.append(
-        Condition(
-            "telling who solves",
-            "of pairs of one that solved and one that did not, the first had the larger norm before",
-            told,
-            told.above(0.5),
-            percent,
+    if told is not None:
+        rows = told.rows
+        together = (rows["task"] == ALL) & (rows["seq_len"] == ALL) & (rows["predictor"] == "norm")
+        row = records(rows[together])[0]
+        effect = Effect(row["auc"], row["auc_low"], row["auc_high"], int(row["settings"]), "setting")
+        conditions.append(
+            Condition(
+                "telling who solves",
+                "of pairs of one that solved and one that did not, the first had the larger norm before",
+                effect,
+                effect.above(0.5),
+                percent,
+            )
         )
-    )
     for name, part in pd.Series(solved, index=stratum)[np.asarray(norms < FAINT)].groupby(
         level=0, sort=False
     ):
