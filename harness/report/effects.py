@@ -91,3 +91,18 @@ def share(number: int, of: int, unit: str = "training") -> Effect:
         raise ValueError("a share of nothing")
     found = stats.binomtest(number, of).proportion_ci(CONFIDENCE, method="exact")
     return Effect(number / of, float(found.low), float(found.high), of, unit)
+
+
+def first_alone(first: ArrayLike, second: ArrayLike) -> Effect:
+    """Of the pairs whose sides differ, the share in which the first side has it: the sign test's.
+
+    ½, and no interval, where no pair differs.
+
+    Args:
+        first, second: (N,) whether each side of each pair has it.
+    """
+    one, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    alone, unequal = int((one & ~other).sum()), int((one != other).sum())
+    if not unequal:
+        return exact(0.5, one.size, "equal pair")
+    return share(alone, unequal, "unequal pair")

@@ -40,6 +40,16 @@ def test_a_share_has_clopper_and_pearsons_interval() -> None:
         effects.share(0, 0)
 
 
+def test_pairs_are_judged_by_those_that_differ() -> None:
+    found = effects.first_alone([1, 1, 1, 0, 0], [0, 0, 0, 0, 1])
+    assert (found.value, found.units) == (0.75, 4)
+    same = effects.first_alone([1, 0], [1, 0])
+    assert (same.value, same.units, same.unit) == (0.5, 2, "equal pair")
+    assert not same.above(0.5)
+    assert effects.first_alone([1] * 6, [0] * 6).above(0.5)
+    assert not effects.first_alone([1] * 5, [0] * 5).above(0.5)  # five of five may be chance
+
+
 def test_intervals_of_a_mean_cover_it_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
     inside = [(found := effects.mean(rng.standard_normal(5))).low <= 0.0 <= found.high for _ in range(1000)]

@@ -102,11 +102,7 @@ def _trainings(run: Run) -> list[Condition]:
     vanished = beside[(beside["end_1"] != "diverged") & (beside["log10_norm_before_1"] < FAINT)]
     if not vanished.empty:
         solved_1, solved_2 = (vanished[f"end_{side}"] == "solved" for side in (1, 2))
-        gained, lost = int((solved_2 & ~solved_1).sum()), int((solved_1 & ~solved_2).sum())
-        if gained + lost:
-            effect = effects.share(gained, gained + lost, "unequal pair")
-        else:
-            effect = effects.exact(0.5, len(vanished), "equal pair")
+        effect = effects.first_alone(solved_2, solved_1)
         conditions.append(
             Condition(
                 "vanishing in training",

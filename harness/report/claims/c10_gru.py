@@ -91,11 +91,7 @@ def _learning(run: Run) -> list[Condition]:
     if beside.empty:
         return []
     by_gru, by_lstm = (beside[f"end_{side}"] == "solved" for side in (1, 2))
-    won, lost = int((by_gru & ~by_lstm).sum()), int((by_lstm & ~by_gru).sum())
-    if won + lost:
-        effect = effects.share(won, won + lost, "unequal pair")
-    else:
-        effect = effects.exact(0.5, len(beside), "equal pair")
+    effect = effects.first_alone(by_gru, by_lstm)
     return [
         Condition(
             "learning", "of pairs of which one solved, by the GRU", effect, effect.meets(0.5, 0.5), percent
