@@ -20,7 +20,7 @@ def points(study: str, **axes: Any) -> list[dict[str, Any]]:
 def measure(study: str, *, corpus: str | None = None, **axes: Any) -> Measured | Unsupported:
     """The one case of these axes; what it measured survives the way through JSON."""
     (point,) = points(study, **axes)
-    context = Context(load_backend("numpy"), 1, corpus, 0.1, 60.0)
+    context = Context(load_backend("numpy"), 1, corpus, 0.1, 600.0)
     case = Case(study, point)
     reason = STUDIES[study].why_not(case, context)
     found = Unsupported(reason) if reason else STUDIES[study].measure(case, context)

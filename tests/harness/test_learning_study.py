@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.gradients import jacobian_decay
+from harness.gradients import jacobian_decay, summarize_decay
 from harness.initializations import initialize
 from harness.outcome import Measured, Unsupported
 from harness.studies.training_record import spectral_radius
+from harness.training.evaluate import batch_of, score
+from harness.training.model import SequenceModel
 from harness.training.tasks import TASKS
+from implementations.registry import load_backend
 from tests.harness.studying import measure, measured, points
 
 TINY: dict[str, Any] = {
@@ -61,6 +64,33 @@ def test_the_decay_before_is_the_networks_as_it_starts() -> None:
     assert sorted(decay["step"].unique()) == [0, 1]
 
 
+def test_every_setting_reaches_the_training() -> None:
+    """At a rate that moves nothing, all can be computed again from the settings alone."""
+    task, seed = TASKS["copy_memory"], 3
+    axes = {"task": [task.name], "cell": ["lstm"], "gain": [0.7], "forget_bias": [2.0], "seed": [seed]}
+    still = {"learning_rate": [1e-30], "steps": 4, "check_every": 2, "hidden_size": [8], "batch_size": 5}
+    found = measured("learning", **{**TINY, **axes, **still})
+    start = initialize("pytorch_uniform", "lstm", task.input_size, 8, seed=seed, gain=0.7, forget_bias=2.0)
+    layer = load_backend("numpy").bind("lstm", start, "float32")
+    model = SequenceModel(layer, task.output_size, task.objective, seed=seed)
+    steps, scores = rows_of(found, "step"), rows_of(found, "score")
+    expected = [model.loss(batch_of(task, step, 6, 5, seed=seed)) for step in (1, 2, 3, 4)]
+    np.testing.assert_allclose(steps["loss"].astype(float), expected, rtol=1e-6)
+    held_out = score(model, task, 6, seed=seed)
+    assert scores["step"].tolist() == [2, 4]
+    np.testing.assert_allclose(scores["loss"].astype(float), held_out.loss, rtol=1e-6)
+    np.testing.assert_allclose(scores["error_rate"].astype(float), held_out.error_rate, atol=1e-9)
+    assert found.facts["baseline"] == task.baseline(6)
+    inputs = task.batch(np.random.default_rng([seed, 10]), 6, 2).inputs
+    norms = jacobian_decay("lstm", start, inputs).log10_spectral_norm["hh"]
+    summary = summarize_decay(np.arange(27), norms[:, None, :])
+    for when in ("before", "after"):
+        assert found.facts[f"half_life_{when}"] == pytest.approx(summary.half_life, rel=1e-3)
+        assert found.facts[f"horizon_{when}"] == pytest.approx(summary.horizon_1_percent, rel=1e-3)
+        assert found.facts[f"rate_{when}"] == pytest.approx(summary.rate, rel=1e-3)
+        assert found.facts[f"log10_norm_{when}"] == pytest.approx(norms[-1].mean(), abs=1e-4)
+
+
 def test_a_divergence_is_recorded_at_its_step() -> None:
     found = measured(
         "learning",
@@ -80,6 +110,12 @@ def test_clipping_on_the_way_back(rule: str, place: str, cell: str) -> None:
     found = measured("learning", **{**TINY, **axes})
     share = found.facts["clipped_share"]
     assert (share is None) if rule == "truncated" else (0 < share <= 1)
+
+
+def test_what_is_clipped_so_far_down_falls_on_below() -> None:
+    """Of the T + 1 gradients that value at the state meets, the first is far above and all others below."""
+    axes = {"rule": ["value"], "place": ["state"], "threshold": [1e-30], "steps": 3}
+    assert measured("learning", **{**TINY, **axes}).facts["clipped_share"] == pytest.approx(1 / 7)
 
 
 def test_what_cannot_be_had_is_unsupported() -> None:
@@ -114,5 +150,6 @@ def test_a_rule_comes_once_for_what_it_does_not_look_at() -> None:
 
 def test_the_radius_of_one_matrix_only() -> None:
     assert spectral_radius(np.diag([0.5, -2.0])) == pytest.approx(2.0)
+    assert spectral_radius(np.array([[0.5, 9.0], [0.0, 0.25]])) == pytest.approx(0.5)  # not the norm
     assert spectral_radius(np.ones((4, 2))) is None
     assert spectral_radius(np.full((2, 2), np.nan)) is None

@@ -200,7 +200,7 @@ def clipping(length: int) -> Iterator[Item]:
             "parameter_norm_clipped": smaller,
             "cosine": 0.6 if rule == "value" else 1.0,
             "clipped_steps_fraction": 0.5 if clamped else 0.0,
-            "clipped_samples_fraction": 0.5,
+            "clipped_samples_fraction": 0.25 if clamped else 0.0,
             "non_finite": 0,
         }
         yield Case("clipping", axes), Measured(columns, facts)

@@ -146,6 +146,7 @@ def _table(found: Clippings) -> Table:
             significant(row["parameter_norm_clipped"]),
             significant(row["cosine"]),
             significant(100 * row["clipped_steps_fraction"]),
+            significant(100 * row["clipped_samples_fraction"]),
         )
         for row in summary.to_dict("records")
     ]
@@ -157,11 +158,13 @@ def _table(found: Clippings) -> Table:
         "after ",
         "cosine",
         "steps clipped (%)",
+        "of samples (%)",
     )
     caption = phrase(
         "‖dL/dh_k‖ is that at the largest t − k; medians over seeds",
         setting(constant),
         "cosine: of the parameter gradient to the unclipped one",
+        "of samples: of all steps and samples, those in which δ was changed",
     )
     columns = (*map(symbol, varying), "rule", "place", *last)
     return Table(columns, tuple(rows), caption + ".", frozenset({*last, "T", "H", "B", "I"}))

@@ -14,7 +14,10 @@ from harness.report.summaries.grouping import Setting, groups, has
 
 STUDY = "clipping"
 BEFORE, AFTER = "log10_norm_unclipped", "log10_norm_clipped"
-_FACTS = ("parameter_norm_unclipped", "parameter_norm_clipped", "cosine", "clipped_steps_fraction")
+_FACTS = (
+    *("parameter_norm_unclipped", "parameter_norm_clipped", "cosine"),
+    *("clipped_steps_fraction", "clipped_samples_fraction"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Clipped:
         setting: every axis but the seed.
         before, after: log10 ‖dL/dh_k‖ over lag.
         largest_change: max over lags and observations of |Δ log10 norm|; inf where a norm became zero.
-        facts: medians over the cases of parameter_norm_unclipped, parameter_norm_clipped, cosine and
-            clipped_steps_fraction (NaN where not recorded).
+        facts: medians over the cases of parameter_norm_unclipped, parameter_norm_clipped, cosine,
+            clipped_steps_fraction and clipped_samples_fraction (NaN where not recorded).
         cases: how many.
         non_finite: cases in which a gradient was not finite.
     """
