@@ -9,6 +9,7 @@ from harness.gradients.attractor import entropy_rate, kaplan_yorke_dimension
 from harness.gradients.bylag import GradientByLag, gradient_by_lag
 from harness.gradients.chrono_law import log10_chrono_law
 from harness.gradients.decay import Decay, jacobian_decay
+from harness.gradients.depth import DepthDecay, depth_decay
 from harness.gradients.kernels import load_kernels
 from harness.gradients.lyapunov import Lyapunov, lyapunov_spectrum
 from harness.gradients.mean_field import MeanField, edge_of_chaos_gain, tanh_mean_field
@@ -28,11 +29,13 @@ __all__ = [
     "Adjoint",
     "Decay",
     "DecaySummary",
+    "DepthDecay",
     "ForwardDiverged",
     "GradientByLag",
     "Lyapunov",
     "MeanField",
     "adjoint_decay",
+    "depth_decay",
     "edge_of_chaos_gain",
     "entropy_rate",
     "gradient_by_lag",

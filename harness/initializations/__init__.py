@@ -8,5 +8,6 @@ is zero there.  A scheme that a cell cannot have says why (`why_unsupported`).
 
 from harness.initializations.entrance import initialize, why_unsupported
 from harness.initializations.scheme import INITIALIZATIONS, Blocks
+from harness.initializations.stacked import initialize_stack
 
-__all__ = ["INITIALIZATIONS", "Blocks", "initialize", "why_unsupported"]
+__all__ = ["INITIALIZATIONS", "Blocks", "initialize", "initialize_stack", "why_unsupported"]
