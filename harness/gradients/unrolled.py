@@ -1,6 +1,6 @@
 """A structure unrolled over time and depth: its forward pass kept, and rows pulled back through it.
 
-Rows of ∂h^l_t/∂(anything) go down layer after layer from the top, in each layer step after step, by the cells'
+Rows of ∂h^l_t/∂(anything) go down layer after layer from the top, in each layer step by step, by the cells'
 analytic chain rule (`Cell.step_backward`).  With δ^m_k = ∂h^l_t/∂s^m_k, J^m_k = ∂s^m_k/∂s^m_{k−1} and
 X^m_k = ∂s^m_k/∂z^m_k (z: what the layer reads, see :mod:`implementations.structure`),
 

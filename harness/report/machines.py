@@ -17,7 +17,7 @@ from harness.outcome import Measured
 from harness.report.words import missing
 
 AXIS = "machine"
-CONFINED = frozenset({"throughput", "memory", "limits", "startup", "time_to_solve"})
+CONFINED = frozenset({"throughput", "memory", "limits", "startup", "time_to_solve", "structures"})
 """Studies whose numbers belong to the machine they were measured on."""
 
 

@@ -11,6 +11,7 @@ from harness.measure.agreement import agreements, require_agreement
 from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
 from harness.measure.problem import Prepared, Problem
+from harness.measure.structured import StackProblem
 from harness.measure.work import Sizes
 from harness.studies.study import CellName, Context, DtypeName, PassName, Size, Study, StudyAxes
 
@@ -71,7 +72,7 @@ def prepare(case: Case, context: Context) -> tuple[Problem, Prepared]:
     return problem, problem.on(context.backend)
 
 
-def prove(problem: Problem, prepared: Prepared, *, training: bool) -> float:
+def prove(problem: Problem | StackProblem, prepared: Prepared, *, training: bool) -> float:
     """Hold one pass against the float64 reference; the largest relative error.
 
     Raises:

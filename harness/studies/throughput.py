@@ -48,12 +48,12 @@ class Throughput(PassStudy):
                 "probe_seconds": timing.probe_seconds,
                 "attempts": len(timing.unstable),
                 "unstable": "; ".join(timing.unstable[-1]) or None,
-                "disturbed": _disturbed(timing),
+                "disturbed": disturbed(timing),
             },
         )
 
 
-def _disturbed(timing: Timing) -> str | None:
+def disturbed(timing: Timing) -> str | None:
     """What disturbed each attempt that was not the last, in words."""
     earlier = [f"attempt {i + 1}: {'; '.join(why)}" for i, why in enumerate(timing.unstable[:-1])]
     return "; ".join(earlier) or None
