@@ -131,7 +131,8 @@ def test_depth_decay_section(tmp_path: Path) -> None:
     skip, plain = math.log10(2) / 0.025, math.log10(2) / 0.25
     assert found.sentence == (
         "From the top layer down to the first the gradient reaches furthest in rnn_tanh, 1 layer, skip 4 "
-        f"under orthogonal: at lag {LENGTH} a norm of 0.158 in the typical case, halving every {skip:.1f} steps."
+        f"under orthogonal: at lag {LENGTH} a norm of 0.158 in the typical case, halving every {skip:.1f} "
+        "steps."
     )
     assert (
         "rnn_tanh, 2 layers under orthogonal: skips of 4 steps leave a norm of 0.0501 at lag 32, against "
