@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import carray
 
 from harness.gradients.compiled import kernel, routine
 
@@ -45,19 +46,19 @@ def subtract(vector: Any, share: float, other: Any) -> None:
 
 
 @routine
-def symmetric_product(gram: Any, vector: Any, out: Any) -> None:
-    """out = G·vector, from four rows of G at a time."""
-    rows = len(vector)
+def sum_of_rows(weights: Any, matrix: Any, out: Any) -> None:
+    """out = matrixᵀ·weights, from four rows at a time."""
+    rows, columns = matrix.shape
     out[:] = 0.0
     fours = rows - rows % 4
     for i in range(0, fours, 4):
-        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
-        r0, r1, r2, r3 = gram[i], gram[i + 1], gram[i + 2], gram[i + 3]
-        for j in range(rows):
+        a, b, c, d = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
+        r0, r1, r2, r3 = matrix[i], matrix[i + 1], matrix[i + 2], matrix[i + 3]
+        for j in range(columns):
             out[j] += a * r0[j] + b * r1[j] + c * r2[j] + d * r3[j]
     for i in range(fours, rows):
-        a, r0 = vector[i], gram[i]
-        for j in range(rows):
+        a, r0 = weights[i], matrix[i]
+        for j in range(columns):
             out[j] += a * r0[j]
 
 
@@ -130,63 +131,70 @@ def ritz_vector(mu: float, alpha: Any, beta: Any, steps: int, out: Any, pivots: 
 
 
 @routine
-def gram_product(matrix: Any, vector: Any, out: Any, between: Any) -> None:
-    """out = P Pᵀ·vector, with Pᵀ·vector between."""
-    rows, columns = matrix.shape
-    between[:] = 0.0
-    fours = rows - rows % 4
-    for i in range(0, fours, 4):
-        a, b, c, d = vector[i], vector[i + 1], vector[i + 2], vector[i + 3]
-        r0, r1, r2, r3 = matrix[i], matrix[i + 1], matrix[i + 2], matrix[i + 3]
-        for j in range(columns):
-            between[j] += a * r0[j] + b * r1[j] + c * r2[j] + d * r3[j]
-    for i in range(fours, rows):
-        a, r0 = vector[i], matrix[i]
-        for j in range(columns):
-            between[j] += a * r0[j]
-    for i in range(rows):
+def gram_product(matrix: Any, gram: bool, vector: Any, out: Any, between: Any) -> None:
+    """out = G·vector, of G itself or of P with Pᵀ·vector between."""
+    if gram:
+        sum_of_rows(vector, matrix, out)
+        return
+    sum_of_rows(vector, matrix, between)
+    for i in range(len(out)):
         out[i] = dot(matrix[i], between)
 
 
-@kernel
+@routine
 def lanczos(
-    matrices: Any, gram: bool, traces: Any, vectors: Any, most: int, tolerance: float, exhausted: float
-) -> tuple[Any, Any]:
-    """The lower end of σ₁² (n,), and whether the upper one is as high (n,).
+    matrices: Any,
+    rows: int,
+    vectors: Any,
+    gram: bool,
+    tolerance: float,
+    exhausted: float,
+    basis: Any,
+    images: Any,
+    tridiagonal: Any,
+    traces: Any,
+    values: Any,
+    certified: Any,
+) -> None:
+    """The trace of G, the lower end of σ₁² and whether the upper one is as high, of one matrix after another.
 
     Args:
-        matrices: (n, R, C) float64, contiguous; every B-th belongs to the same sample.
+        matrices: (n, at least R, C); every B-th belongs to the same sample.
+        rows: R, how many of a matrix count.
+        vectors: (B, R) of any length, where the first matrices begin; overwritten with where the last ended.
         gram: whether they are G = P Pᵀ and not P.  G's Frobenius norm is a bound that P does not give, and
             without which σ₁² must be more than all that T_m leaves of the trace: where that is out of sight,
             P is given up after a few steps.
-        traces: (n,) of G.
-        vectors: (B, R) of any length, where the first matrices begin; overwritten with where the last ended.
-        most: steps for one matrix.
         tolerance: relative distance of the two ends that is allowed.
         exhausted: a β below this, relative to ‖G‖_F, or to the trace of P Pᵀ, is rounding.
+        basis, images, tridiagonal: room for (most + 1, R), (2, max(R, C)) and (4, most), of so many steps for
+            one matrix.
+        traces, values, certified: (n,), the results; the latter 0 where a vector to begin with is 0.
     """
-    count, rows, columns = matrices.shape
-    samples = len(vectors)
-    values, certified = np.zeros(count), np.zeros(count, np.bool_)
-    basis, image, between = np.empty((most + 1, rows)), np.empty(rows), np.empty(columns)
-    alpha, beta, small, pivots = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
-    for k in range(count):
-        matrix, start, trace = matrices[k], vectors[k % samples], traces[k]
-        squares = dot(matrix.ravel(), matrix.ravel()) if gram else trace * trace
+    columns = matrices.shape[2]
+    image, between = images[0, :rows], images[1, :columns]
+    alpha, beta, small, pivots = tridiagonal[0], tridiagonal[1], tridiagonal[2], tridiagonal[3]
+    for k in range(len(matrices)):
+        matrix, start = matrices[k, :rows], vectors[k % len(vectors)]
+        trace, squares = 0.0, 0.0
+        for i in range(rows):
+            squares += dot(matrix[i], matrix[i])
+            trace += matrix[i, i % columns]
+        if not gram:
+            trace, squares = squares, squares * squares
+        traces[k], values[k], certified[k] = trace, 0.0, 0
         noise = exhausted * np.sqrt(squares)
         length = np.sqrt(dot(start, start))
         if not 0.0 < length < np.inf:
             continue
         for j in range(rows):
             basis[0, j] = start[j] / length
-        theta, by_trace, by_square, m = 0.0, trace, squares, 0
-        for m in range(1, most + 1):
+        theta, by_trace, by_square, m, sure = 0.0, trace, squares, 0, False
+        for m in range(1, len(alpha) + 1):
             vector = basis[m - 1]
-            if gram:
-                symmetric_product(matrix, vector, image)
-            else:
-                gram_product(matrix, vector, image, between)
-            alpha[m - 1] = dot(vector, image)
+            gram_product(matrix, gram, vector, image, between)
+            # Over its own squared length: of a multiple of the identity the very number.
+            alpha[m - 1] = dot(vector, image) / dot(vector, vector)
             for i in range(m - 1, -1, -1):
                 subtract(image, dot(basis[i], image), basis[i])
             subtract(image, dot(vector, image), vector)
@@ -208,17 +216,55 @@ def lanczos(
             mu = (1.0 + tolerance) * theta
             pivot = last_pivot(mu, alpha, beta, m)
             met = pivot > 0.0 and mu - rest >= beta[m - 1] ** 2 / pivot
-            certified[k] = met and not last_pivot(theta * (1.0 - ROUNDING), alpha, beta, m) > 0.0
+            sure = met and not last_pivot(theta * (1.0 - ROUNDING), alpha, beta, m) > 0.0
             hopeless = not gram and m >= NOT_BEFORE and rest > (FAR if m < 2 * NOT_BEFORE else 1.0) * theta
-            if certified[k] or not there or hopeless:
+            if sure or not there or hopeless:
                 break
             for j in range(rows):
                 basis[m, j] = image[j] / beta[m - 1]
-        values[k] = theta
+        values[k], certified[k] = theta, 1 if sure else 0
         if ritz_vector((1.0 + tolerance) * theta, alpha, beta, m, small, pivots):
             start[:] = 0.0
             for i in range(m):
                 subtract(start, -small[i], basis[i])
         else:
-            start[:] = basis[0]
-    return values, certified
+            for j in range(rows):
+                start[j] = basis[0, j]
+
+
+def _lanczos(
+    count: int,
+    samples: int,
+    rows: int,
+    stored_rows: int,
+    columns: int,
+    most: int,
+    matrices: Any,
+    vectors: Any,
+    gram: int,
+    tolerance: float,
+    exhausted: float,
+    basis: Any,
+    images: Any,
+    tridiagonal: Any,
+    traces: Any,
+    values: Any,
+    certified: Any,
+) -> None:
+    lanczos(
+        carray(matrices, (count, stored_rows, columns)),
+        rows,
+        carray(vectors, (samples, rows)),
+        gram != 0,
+        tolerance,
+        exhausted,
+        carray(basis, (most + 1, rows)),
+        carray(images, (2, max(rows, columns))),
+        carray(tridiagonal, (4, most)),
+        carray(traces, (count,)),
+        carray(values, (count,)),
+        carray(certified, (count,)),
+    )
+
+
+KERNELS = {"lanczos": kernel("nnnnnn" + "dd" + "nxx" + "ddddd" + "b")(_lanczos)}

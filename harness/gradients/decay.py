@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor, checked_lags
 from harness.gradients.carried import Carried
-from harness.gradients.kernels import load_where_worth_it
+from harness.gradients.kernels import KERNELS
 from harness.gradients.namespace import Space
 from harness.gradients.norms import Norms, most_at_once, stacked
 from harness.gradients.probes import probed_decay
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORTH_A_THREAD = 48
-"""Hidden size from which a second thread, or kernels, gain more than they cost."""
+"""Hidden size from which a second thread gains more than it costs."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def jacobian_decay(
     """Exact norms of ∂s_t/∂s_k at many lags, from analytic one-step Jacobians.
 
     In float64 they are right to 1e-10 relative; memory is that of the states and a few H×H matrices.  From
-    20 000 matrices on, or after `load_kernels()`, compiled kernels do part of the work in NumPy.
+    H = 48 on compiled kernels do part of the work in NumPy where they are on disk: see `load_kernels`.
 
     Args:
         inputs: (T, B, I).
@@ -106,6 +106,8 @@ def jacobian_decay(
     """
     t = checked_anchor(anchor, len(inputs))
     wanted = checked_lags(lags, t)
+    if probes is None and device == "cpu" and dtype == "float64" and np.ndim(inputs) == 3:
+        KERNELS.expect(len(wanted) * np.shape(inputs)[1], parameters.hidden_size)
     trajectory = run_forward(
         cell,
         parameters,
@@ -123,8 +125,6 @@ def jacobian_decay(
 
 
 def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, ...], anchor: int) -> Decay:
-    if trajectory.space.is_numpy and trajectory.hidden_size >= WORTH_A_THREAD:
-        load_where_worth_it(len(lags) * trajectory.batch_size)
     walk = Walk(trajectory)
     wanted = {later: _columns(trajectory, blocks, later) for later in later_states(trajectory.cell, blocks)}
     carried = {

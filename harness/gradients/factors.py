@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from harness.gradients.onestep import OneStep, one_step
+import numpy as np
+
+from harness.gradients.onestep import CompiledStep, OneStep, one_step, squared_norms
 from harness.gradients.trajectory import Trajectory
 
 Native = Any
@@ -63,6 +66,32 @@ class Factors:
             some = slice(steps.start - there.start, steps.stop - there.start)
             self._kept = self.step.combine(tuple(slope[some] for slope in slopes))
         return self._kept, t - self._chunks.steps.start
+
+    def stretch(
+        self, columns: Sequence[Native], newest: int, places: Sequence[int], memory: Sequence[Native]
+    ) -> Native:
+        """Rows of P through J_newest, J_newest−1, … in plain numbers, one step for each place.
+
+        Args:
+            columns: (B, R, H) for each state.
+            places: where in `memory` the rows lie after each step.
+            memory: (slots, B, R, H) for each state, to be written to.
+
+        Returns:
+            The squared norms of the rows in all of `memory`, (states, slots, B, R); any numbers where there
+            are none.
+        """
+        if not isinstance(self.step, CompiledStep):
+            for t, place in zip(range(newest, newest - len(places), -1), places, strict=True):
+                columns = self.step.apply(columns, *self.at(t), [part[place] for part in memory])
+            return squared_norms(self.step.space.xp, memory)
+        squares = np.empty((len(memory), *memory[0].shape[:-1]))
+        while len(places) > 0:
+            slopes, there = self._slopes.at(newest)
+            now, places = places[: newest - there.start + 1], places[newest - there.start + 1 :]
+            self.step.stretch(columns, slopes, newest - there.start, now, memory, squares)
+            columns, newest = [part[now[-1]] for part in memory], newest - len(now)
+        return squares
 
 
 class _Chunks:

@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.gradients.namespace import Space, as_float64
+from harness.gradients.namespace import Space, as_float64, as_int64
+from harness.gradients.native import address
+from harness.gradients.scaled import power_of_two
 
 Native = Any
 
@@ -47,7 +49,7 @@ class LargestSingularValue:
 
     Args:
         samples: B; of the n = lags·B matrices of a batch, every B-th belongs to the same sample.
-        kernel: `compiled_lanczos.lanczos`, in NumPy; None for array calls.
+        kernel: `lanczos` of `compiled_lanczos`, in NumPy; None for array calls.
     """
 
     def __init__(self, space: Space, samples: int, kernel: Any = None) -> None:
@@ -60,17 +62,15 @@ class LargestSingularValue:
     def __call__(self, matrices: Native) -> tuple[Native, Native]:
         """σ₁² and ‖·‖_F² of each matrix, (lags, B, R, C) -> (lags·B,) and (lags·B,), in float64."""
         matrices = as_float64(matrices)
-        if self._kernel is not None:
-            return self._without_gram(matrices.reshape(-1, *matrices.shape[2:]))
-        return self._by_gram(_gram(matrices).reshape(-1, *[matrices.shape[2]] * 2))
+        matrices = matrices.reshape(-1, *matrices.shape[2:])
+        return self._by_gram(_gram(matrices)) if self._kernel is None else self._without_gram(matrices)
 
     def _without_gram(self, matrices: Native) -> tuple[Native, Native]:
         """By the kernel from P (n, R, C) alone, and from P Pᵀ where that does not do."""
-        flat = matrices.reshape(len(matrices), -1)
-        traces = _dot(flat, flat)
+        with np.errstate(all="ignore"):
+            traces, values, certified = self._fused(matrices, False)
         if not self._calm(traces):
             return self._by_gram(_gram(matrices))
-        values, certified = self._fused(matrices, False, traces)
         if not certified.all():
             values[~certified] = self._of(_gram(matrices[~certified]), traces[~certified])
         return values, traces
@@ -79,8 +79,10 @@ class LargestSingularValue:
         traces = gram.diagonal(0, 1, 2).sum(1)
         if self._calm(traces):
             return self._of(gram, traces), traces
-        scale = self._xp.where(traces > 0.0, traces, self._xp.ones_like(traces))
-        return self._of(gram / scale[:, None, None], traces / scale) * scale, traces
+        # By a power of two, which leaves every digit as it is.
+        shift = as_int64(self._xp.frexp(traces)[1])
+        down, up = power_of_two(-shift, traces), power_of_two(shift, traces)
+        return self._of(gram * down[:, None, None], traces * down) * up, traces
 
     @staticmethod
     def _calm(traces: Native) -> bool:
@@ -91,7 +93,7 @@ class LargestSingularValue:
         if gram.shape[1] <= DIRECT_ROWS:
             return self._direct(gram)
         values, certified = (
-            self._lanczos(gram, traces) if self._kernel is None else self._fused(gram, True, traces)
+            self._lanczos(gram, traces) if self._kernel is None else self._fused(gram, True)[1:]
         )
         if not bool(certified.all()):
             values[~certified] = self._direct(gram[~certified])
@@ -103,9 +105,10 @@ class LargestSingularValue:
         # All singular values equal (the identity, an orthogonal matrix): σ₁² lies within ‖G − mean‖_F of it.
         spread = gram + 0.0
         spread[:, every, every] -= mean[:, None]
-        if bool(((spread**2).sum((1, 2)) <= (CERTIFIED * mean) ** 2).all()):
-            return mean
-        return self._xp.linalg.eigvalsh(gram)[:, -1]
+        unequal = (spread**2).sum((1, 2)) > (CERTIFIED * mean) ** 2
+        if bool(unequal.any()):
+            mean[unequal] = self._xp.linalg.eigvalsh(gram[unequal])[:, -1]
+        return mean
 
     def _lanczos(self, gram: Native, traces: Native) -> tuple[Native, Native]:
         """The lower end of σ₁² (n,) and whether the upper one is as high (n,)."""
@@ -141,16 +144,25 @@ class LargestSingularValue:
         self._remember(alpha[:, :step], beta[:, :step], basis[:, :step])
         return ends[0], certified
 
-    def _fused(self, matrices: Native, gram: bool, traces: Native) -> tuple[Native, Native]:
-        """As `_lanczos`, of G or of P, by the kernel; each lag begins with what was found at the last."""
-        samples, rows = self._samples, matrices.shape[1]
-        vectors = self._vectors
-        if vectors is None or vectors.shape != (samples, rows):
-            vectors = np.tile(1.0 + np.cos(np.arange(rows)), (samples, 1))
+    def _fused(self, matrices: Native, gram: bool) -> tuple[Native, Native, Native]:
+        """The traces of G, and as `_lanczos`, from G or from P, by the kernel.
+
+        Each lag begins with what was found at the last.
+        """
+        samples, (count, rows, columns) = self._samples, matrices.shape
+        if self._vectors is None or self._vectors.shape != (samples, rows):
+            self._vectors = np.tile(1.0 + np.cos(np.arange(rows)), (samples, 1))
         most = max(2 * FEWEST_STEPS, rows // MOST_STEPS)
-        matrices = np.ascontiguousarray(matrices)
-        self._vectors = vectors
-        return self._kernel(matrices, gram, traces, vectors, most, CERTIFIED, EXHAUSTED)
+        stored = _as_stored(matrices)
+        room = [np.empty(shape) for shape in ((most + 1, rows), (2, max(rows, columns)), (4, most))]
+        found = np.empty(count), np.empty(count), np.empty(count, np.bool_)
+        self._kernel(
+            *(count, samples, rows, stored.shape[1], columns, most),
+            *(stored.ctypes.data, address(self._vectors)),
+            *(gram, CERTIFIED, EXHAUSTED),
+            *(address(array) for array in (*room, *found)),
+        )
+        return found
 
     def _start(self, gram: Native) -> Native:
         """The vectors of the last lag, or any, of length 1, for each lag of a batch: (n, R)."""
@@ -188,6 +200,16 @@ class LargestSingularValue:
         matrix = self._tridiagonal(alpha[last], beta[last])[:, :-1, :-1]
         leading = self._xp.linalg.eigh(matrix)[1][:, :, -1]
         self._vectors = (leading[:, None] @ basis[last])[:, 0]
+
+
+def _as_stored(matrices: Native) -> Native:
+    """(n, R, C) with the rows between one matrix and the next that are left out, where those lie alike."""
+    count, rows, columns = matrices.shape
+    between, row, number = matrices.strides
+    stored_rows = between // row if row > 0 else 0
+    if (row, number) != (8 * columns, 8) or between != stored_rows * row or stored_rows < rows:
+        return np.ascontiguousarray(matrices)
+    return np.lib.stride_tricks.as_strided(matrices, (count, stored_rows, columns), writeable=False)
 
 
 def _gram(matrices: Native) -> Native:

@@ -32,7 +32,10 @@ class Norms:
     def __init__(self, space: Space, shape: tuple[int, int], worker: Executor | None = None) -> None:
         self.spectral, self.frobenius = np.empty(shape), np.empty(shape)
         self._space, self._worker, self._samples = space, worker, shape[1]
-        self._largest = LargestSingularValue(space, shape[1], loaded_kernels().get("lanczos"))
+        kernel = loaded_kernels().get("lanczos")
+        self._largest = LargestSingularValue(space, shape[1], kernel)
+        # A kernel takes one matrix after another: for it nothing has to be put together.
+        self._enough = 1 if kernel and space.is_numpy else None
         self._waiting: list[tuple[int, Native, Native]] = []
         self._pending: list[Future[None]] = []
 
@@ -47,7 +50,7 @@ class Norms:
         if self._waiting and self._waiting[0][1].shape[1:] != matrices.shape[1:]:
             self._hand_over()
         self._waiting.append((row, matrices, exponent))
-        enough = most_at_once(self._space, math.prod(matrices.shape[1:]))
+        enough = self._enough or most_at_once(self._space, math.prod(matrices.shape[1:]))
         if sum(len(each) for _, each, _ in self._waiting) >= enough:
             self._hand_over()
 

@@ -143,10 +143,7 @@ def _run(trajectory: Trajectory, state: tuple[Array, ...]) -> None:
     with np.errstate(all="ignore"), threads_for(trajectory.hidden_size):
         for start in range(0, trajectory.seq_len, STEPS_AT_ONCE):
             products = step.input_products(trajectory.inputs[start : start + STEPS_AT_ONCE])
-            for t, a_x in enumerate(products, start + 1):
-                state = step.advance(a_x, state)
-                for kept, array in zip(trajectory.states, state, strict=True):
-                    kept[t] = array
+            step.run(products, [kept[start : start + 1 + len(products)] for kept in trajectory.states])
             _check_diverged(trajectory, start + 1, start + 1 + len(products))
 
 

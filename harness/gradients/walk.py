@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.gradients.factors import Factors
 from harness.gradients.namespace import Space, as_int64, integer_zeros
+from harness.gradients.onestep import squared_norms
 from harness.gradients.products import RowProduct
 from harness.gradients.scaled import ZERO_EXPONENT, Scaled, power_of_two
 from harness.gradients.trajectory import Trajectory
@@ -59,7 +60,7 @@ class Rows:
 
     @classmethod
     def of(cls, xp: Any, lag: int, columns: tuple[Native, ...], exponent: Native, even: bool) -> Rows:
-        return cls(lag, columns, exponent, _squared_norms(xp, columns), even)
+        return cls(lag, columns, exponent, squared_norms(xp, columns), even)
 
 
 @dataclass
@@ -145,18 +146,17 @@ class Walk:
 
     def _stretch(self, rows: Rows, count: int, wanted: Sequence[int]) -> Stretch:
         """Several steps in plain numbers: at least the wanted lags and the last one."""
-        step, columns = self._factors.step, rows.columns
-        shape = tuple(columns[0].shape)
+        shape = tuple(rows.columns[0].shape)
         # Where not every lag is wanted, the others take turns in two places after those that are.
         kept = [*(lag for lag in wanted if lag < rows.lag + count), rows.lag + count]
-        memory = [self.space.empty((len(kept) + 2, *shape)) for _ in columns]
-        spare = len(kept)
+        memory = [self.space.empty((len(kept) + 2, *shape)) for _ in rows.columns]
+        lags, spare = range(rows.lag + 1, rows.lag + count + 1), len(kept)
+        places = [kept.index(lag) if lag in kept else spare + lag % 2 for lag in lags]
+        newest = self.trajectory.seq_len - rows.lag
         with np.errstate(all="ignore"):
-            for lag, t in enumerate(self._steps(rows.lag, count), rows.lag + 1):
-                place = kept.index(lag) if lag in kept else spare + lag % 2
-                columns = step.apply(columns, *self._factors.at(t), [part[place] for part in memory])
-            stacks = tuple(part[: len(kept)] for part in memory)
-            return Stretch(kept, stacks, rows.exponent, _squared_norms(self.space.xp, stacks), rows.even)
+            squares = self._factors.stretch(rows.columns, newest, places, memory)
+        stacks = tuple(part[: len(kept)] for part in memory)
+        return Stretch(kept, stacks, rows.exponent, squares[:, : len(kept)], rows.even)
 
     def _careful(
         self, product: RowProduct, count: int, wanted: Sequence[int]
@@ -226,9 +226,3 @@ class Walk:
         exponent = xp.where(top <= ZERO_EXPONENT // 2, largest, top)
         exponent = xp.where(exponent <= ZERO_EXPONENT // 2, xp.zeros_like(top), exponent)
         return Rows.of(xp, product.lag, columns, exponent, False)
-
-
-def _squared_norms(xp: Any, columns: Sequence[Native]) -> Native:
-    """Of the rows of each state's block: (…, R, H) each -> (states, …, R)."""
-    squares = [xp.einsum("...c,...c->...", block, block) for block in columns]
-    return xp.stack(squares) if len(squares) > 1 else squares[0][None]

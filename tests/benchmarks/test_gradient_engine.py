@@ -68,16 +68,14 @@ def torch_norms(module: torch.nn.Module, inputs: torch.Tensor, hidden_size: int)
 def test_all_lags_against_autograd(benchmark: Any, cell: str) -> None:
     """H = 128, T = 200, one sample, float64: the factor by which the engine is faster than autograd.
 
-    The aim is 8, with the engine's kernels loaded before (`load_kernels`: half a second from disk, about ten
-    to compile the first time on a machine).  On a busy machine of two hardware threads that shared one core,
-    both norms at all 201 lags took 28 ms (rnn_tanh) and 52 ms (lstm) against 284 and 435 ms: 10.0 and 8.3
-    times as fast.  With torch on one thread alone the lstm came to 7.9.  Without kernels they took 34 and 67
-    to 80 ms in turns with these.
+    The aim is 8, with the engine's kernels on disk, where a plain call finds them (0.03 s, once a process).
+    In turns on a machine of two cores both norms at all 201 lags took 19 to 23 ms (rnn_tanh) and 43 to 46 ms
+    (lstm) against 229 to 247 and 403 to 441 ms: 10 to 13 and 8.9 to 9.6 times as fast.  Without kernels they
+    took 34 and 65 to 70 ms.
 
-    Lanczos and its ends came down from 8 to 1.4 ms and from 11 to 2 ms; P Pᵀ is formed for 21 and 18 of the
-    lags alone, the first.  C and the scaling of an LSTM's rows are one pass over memory each.  There remain
-    8 and 20 ms of products, which run at the rate of BLAS, the looks for rows to leave out, and an LSTM's
-    forward pass.
+    A stretch of lags is one call: its products, at 57 GFLOP/s where BLAS came to 46, take 7 and 18 ms of it.
+    The rest are the looks for rows to leave out (4 and 6 ms), an LSTM's forward pass and slopes (5 ms) and
+    the norms, which a second thread takes.
     """
     hidden_size, seq_len = 128, 200
     parameters, inputs = network(cell, hidden_size, seq_len)
@@ -91,7 +89,7 @@ def test_all_lags_against_autograd(benchmark: Any, cell: str) -> None:
     def autograd() -> tuple[Any, Any]:
         return torch_norms(module, sequence, hidden_size)
 
-    load_kernels()
+    load_kernels()  # compiles them where they are not on disk yet
     spectral, frobenius = autograd()
     decay = engine()
     np.testing.assert_allclose(decay.log10_spectral_norm["hh"][:, 0], spectral, atol=4e-9)

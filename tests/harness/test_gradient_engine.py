@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +12,7 @@ import torch
 
 from harness.gradients import jacobian_decay, kernels
 from harness.gradients.carried import Carried
+from harness.gradients.factors import Factors
 from harness.gradients.largest import LargestSingularValue
 from harness.gradients.namespace import space_for
 from harness.gradients.onestep import one_step
@@ -203,35 +200,72 @@ def test_blocks_that_part_by_more_than_the_range_keep_their_exponents() -> None:
     assert decay.log10_spectral_norm["hh"][-1, 0] < -2000 < decay.log10_spectral_norm["hc"][-1, 0]
 
 
-def test_a_kernel_needs_no_folder_for_its_code(tmp_path: Path) -> None:
-    """Nowhere to write (the folder's name is a file's); numba is loaded with the kernels and not before."""
-    (tmp_path / "twice.py").write_text("def twice(x):\n    return x + x\n")
-    (tmp_path / "nowhere").touch()
-    program = (
-        "import sys, harness.gradients; assert 'numba' not in sys.modules\n"
-        "from harness.gradients.compiled import kernel; from twice import twice; print(kernel(twice)(2.0))"
-    )
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "nowhere"), "PYTHONPATH": paths}
-    found = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
-    )
-    assert (found.stdout, found.stderr, found.returncode) == ("4.0\n", "", 0)
-
-
 @pytest.fixture(scope="module")
 def kernel() -> Any:
-    """Of the norms, compiled; decays are computed without it again."""
+    """Of the norms, compiled."""
     return compiled()["lanczos"]
 
 
 @cache
 def compiled() -> dict[str, Any]:
-    """All kernels, which nothing uses yet."""
     kernels.load_kernels()
-    loaded = dict(kernels._loaded)
-    kernels._loaded.clear()
-    return loaded
+    return dict(kernels.loaded_kernels())
+
+
+@pytest.fixture
+def without_kernels() -> Iterator[Callable[[], None]]:
+    """Called, it has decays computed as where no kernel is on disk, until the test ends."""
+    own = kernels.KERNELS
+    before = compiled()
+
+    def hide() -> None:
+        own.loaded.clear()
+        own._looked, own._matrices = True, -(1 << 40)
+
+    yield hide
+    own.loaded.update(before)
+
+
+@pytest.mark.parametrize(("batch_size", "hidden_size"), [(3, 5), (1, 16), (2, 53)])
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "rnn_linear", "lstm"])
+def test_kernels_and_array_calls_find_the_same(
+    cell: str, batch_size: int, hidden_size: int, without_kernels: Callable[[], None]
+) -> None:
+    """Rows in every number modulo that of a register tile, columns beyond whole panels; the forward pass."""
+    parameters, inputs = draw(cell, 70, hidden_size, batch_size, "orthogonal")
+    blocks = ("hh", "hc", "ch", "cc", "ss") if cell == "lstm" else ("hh",)
+
+    def found() -> tuple[Any, Any]:
+        return jacobian_decay(cell, parameters, inputs, blocks=blocks), run_forward(cell, parameters, inputs)
+
+    compiled()
+    by_kernels, states = found()
+    without_kernels()
+    by_arrays, expected = found()
+    for block in blocks:
+        for name in ("log10_spectral_norm", "log10_frobenius_norm"):
+            got, want = (getattr(decay, name)[block] for decay in (by_kernels, by_arrays))
+            np.testing.assert_allclose(got, want, atol=5e-11)
+    for a, b in zip(states.states, expected.states, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-14)
+
+
+@pytest.mark.parametrize("rows", range(1, 18))
+def test_a_stretch_by_kernel_is_its_steps_one_by_one(rows: int, without_kernels: Callable[[], None]) -> None:
+    """Places used again and again, slopes of several chunks, and the squared norms beside them."""
+    parameters, inputs = draw("lstm", 12, 20, batch_size=2)
+    start = [np.random.default_rng(i).standard_normal((2, rows, 20)) for i in range(2)]
+    places = [0, 3, 4, 1, 4, 3, 2]
+    memories, squares = [], []
+    for hide in (compiled, without_kernels):
+        hide()
+        memories.append([np.zeros((5, 2, rows, 20)) for _ in start])
+        factors = Factors(run_forward("lstm", parameters, inputs))
+        factors._slopes._chunks._length = 3
+        squares.append(factors.stretch(start, 11, places, memories[-1]))
+    np.testing.assert_allclose(*memories, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(squares[0], (np.array(memories[1]) ** 2).sum(-1), rtol=1e-12)
+    np.testing.assert_allclose(*squares, rtol=1e-12)
 
 
 class TestLargestSingularValue:
@@ -290,7 +324,7 @@ class TestLargestSingularValue:
             by_arrays._vectors, fused._vectors = start, start.copy()
             for values, certified in (
                 by_arrays._lanczos(square, trace),
-                fused._fused(square if gram else matrix, gram, trace),
+                fused._fused(square if gram else matrix, gram)[1:],
             ):
                 assert values[0] < 3.9
                 assert not certified[0]
@@ -298,18 +332,18 @@ class TestLargestSingularValue:
     @pytest.mark.parametrize("scheme", ["pytorch_uniform", "orthogonal"])
     @pytest.mark.parametrize("cell", CELLS)
     def test_decays_are_the_same_with_kernels(
-        self, cell: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+        self, cell: str, scheme: str, without_kernels: Callable[[], None]
     ) -> None:
         parameters = initialize(scheme, cell, 40, 40, seed=3)
         inputs = np.random.default_rng(3).standard_normal((120, 2, 40))
         blocks = ("hh", "cc", "ss") if cell == "lstm" else ("hh",)
-        used = compiled()
-        plain, single = (
+        compiled()
+        fused, fused_single = (
             jacobian_decay(cell, parameters, inputs, blocks=blocks, dtype=dtype)
             for dtype in ("float64", "float32")
         )
-        monkeypatch.setattr(kernels, "_loaded", used)
-        fused, fused_single = (
+        without_kernels()
+        plain, single = (
             jacobian_decay(cell, parameters, inputs, blocks=blocks, dtype=dtype)
             for dtype in ("float64", "float32")
         )

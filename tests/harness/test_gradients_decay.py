@@ -13,6 +13,7 @@ import torch
 from harness.gradients import (
     ForwardDiverged,
     jacobian_decay,
+    load_kernels,
     log10_forget_gate_decay,
     log10_norm_bound,
     log10_product_bound,
@@ -161,6 +162,46 @@ def test_blocks_far_apart_in_size_do_not_drown_each_other() -> None:
 def test_gru_of_biases_alone(cell: str) -> None:
     product = whole_product(cell, biases_only(cell, 3, z=1.5, r=0.3, n=0.2), zeros(40, 1, 2), 40)
     np.testing.assert_allclose(product[0], np.eye(3) / (1 + np.exp(-1.5)) ** 40, rtol=1e-12, atol=0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("size", [6, 64])
+def test_dead_units_at_long_lags_are_exact_zeros(size: int, compiled: bool) -> None:
+    """ReLU units that come to life one after another: P = diag(w_i^lag) over those alive at every step of it.
+
+    Beyond the moment at which the first of them did there is nothing: −inf, however long the lag, no warning.
+    """
+    if compiled:
+        load_kernels()
+    seq_len = 3000
+    born = np.linspace(2400, 2990, size).astype(int)
+    weights = np.where(np.arange(size) % 2, 1.0, 0.999)
+    inputs = np.zeros((seq_len, 1, size))
+    inputs[born - 1, 0, np.arange(size)] = 1.0
+    parameters = Parameters(np.eye(size), np.diag(weights), np.zeros(size), np.zeros(size))
+    decay = jacobian_decay("rnn_relu", parameters, inputs)
+    lags = decay.lags[:, None]
+    entries = np.where((lags == 0) | (lags <= seq_len - born + 1), weights**lags, 0.0)
+    with np.errstate(divide="ignore"):
+        spectral, frobenius = np.log10(entries.max(1)), 0.5 * np.log10((entries**2).sum(1))
+    assert np.isneginf(spectral[seq_len - 2400 + 2 :]).all()
+    np.testing.assert_allclose(decay.log10_spectral_norm["hh"][:, 0], spectral, atol=1e-10)
+    np.testing.assert_allclose(decay.log10_frobenius_norm["hh"][:, 0], frobenius, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_long_nilpotent_shift_at_long_lags(compiled: bool) -> None:
+    """In a batch; σ of the last lag before nothing is left is 1 as well."""
+    if compiled:
+        load_kernels()
+    decay = jacobian_decay("rnn_linear", linear(np.eye(64, k=1)), zeros(3000, 2))
+    left = np.maximum(64 - decay.lags, 0)[:, None] * np.ones(2)
+    with np.errstate(divide="ignore"):
+        expected = 0.5 * np.log10(left)
+    np.testing.assert_allclose(decay.log10_frobenius_norm["hh"], expected, atol=1e-14)
+    np.testing.assert_allclose(decay.log10_spectral_norm["hh"], np.where(left > 0, 0.0, -np.inf), atol=1e-10)
 
 
 def test_a_relu_network_of_identity_and_a_dead_unit() -> None:

@@ -9,13 +9,15 @@ code is written once for NumPy and torch.  A cell whose structure is not given h
 
 from __future__ import annotations
 
+from harness.gradients.kernels import loaded_kernels
 from harness.gradients.namespace import Space
+from harness.gradients.onestep.compiled import CompiledLSTMStep, CompiledSimpleStep, CompiledStep
 from harness.gradients.onestep.dense import DenseStep
 from harness.gradients.onestep.gru import GRUResetBeforeStep, GRUStep
 from harness.gradients.onestep.lstm import LSTMStep
 from harness.gradients.onestep.lstm_variants import LSTMVariantStep
 from harness.gradients.onestep.simple import PreactivationStep, SimpleStep
-from harness.gradients.onestep.step import OneStep
+from harness.gradients.onestep.step import OneStep, squared_norms
 from implementations.cells.gru import GRU, GRUResetBefore
 from implementations.cells.lstm import LSTM
 from implementations.cells.lstm_variants import LSTMVariant
@@ -32,6 +34,12 @@ STRUCTURED: dict[type[Cell], type[OneStep]] = {
 }
 """By the very class: a class derived from one of these may have other equations."""
 
+COMPILED: dict[type[OneStep], type[CompiledStep]] = {
+    SimpleStep: CompiledSimpleStep,
+    LSTMStep: CompiledLSTMStep,
+}
+"""Those that have kernels, in NumPy and float64."""
+
 
 def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     """The structured form of a cell, or the dense one where there is none.
@@ -41,10 +49,13 @@ def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     """
     kind = STRUCTURED.get(type(cell))
     if kind is not None and kind.fits(cell):
+        kernels = loaded_kernels() if space.is_numpy and space.dtype == "float64" else {}
+        if kernels and kind in COMPILED:
+            return COMPILED[kind](cell, parameters, space, kernels)
         return kind(cell, parameters, space)
     if space.is_numpy:
         return DenseStep(cell, parameters, space)
     raise ValueError(f"{cell.name} can be analysed on device 'cpu' alone: it has no structured form")
 
 
-__all__ = ["OneStep", "one_step"]
+__all__ = ["CompiledStep", "OneStep", "one_step", "squared_norms"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from harness.gradients.kernels import loaded_kernels
 from harness.gradients.namespace import Space
 from harness.gradients.onestep.step import Native, OneStep, times_shared
 from implementations.contract import Cell, Parameters
@@ -16,16 +14,17 @@ class LSTMStep(OneStep):
 
         cc = diag(f)    hc = diag(k f)    ch = C    hh = diag(tanh c' o(1−o)) U_o + diag(k) C
 
-    so that, with Q = P_h diag(k) + P_c, a step takes two H×H products where the (2H×2H) matrix takes eight:
+    so that, with Q = P_h diag(k) + P_c, a step takes one product of twice the size of an H×H one, where the
+    (2H×2H) matrix takes eight of those:
 
-        P_h' = P_h diag(tanh c' o(1−o)) U_o + Q C        P_c' = Q diag(f)
+        P_h' = [P_h diag(tanh c' o(1−o)), Q] [U_o; C]        P_c' = Q diag(f)
     """
 
     def __init__(self, cell: Cell, parameters: Parameters, space: Space) -> None:
         super().__init__(cell, parameters, space)
         self._weights = self.side_by_side("fig")
-        self._kernels = loaded_kernels() if space.is_numpy and space.dtype == "float64" else {}
-        self._matrices: Native = None
+        self._memory: Native = None
+        self._both: Native = None
 
     @property
     def matrices_per_step(self) -> int:
@@ -50,47 +49,46 @@ class LSTMStep(OneStep):
         return tanh_c * o * (1 - o), o * (1 - tanh_c**2), f, *through_c
 
     def combine(self, slopes: tuple[Native, ...]) -> tuple[Native, ...]:
-        """diag of hh's own part, k, f, and C, which lasts until the next call where kernels make it."""
+        """diag of hh's own part, k, f, and [U_o; C], which lasts until the next call."""
         own, k, f, *through_c = slopes
-        if not self._kernels:
-            return own, k, f, self.combined(through_c, self._weights)
-        # The same memory for one chunk after another: fresh pages cost as much as what is written there.
-        if self._matrices is None or self._matrices.shape[1:3] != f.shape[1:] or len(self._matrices) < len(f):
-            self._matrices = self.space.empty((*f.shape, self.hidden_size))
-        matrices = self._matrices[: len(f)]
-        self._kernels["combined"](*through_c, self._weights, matrices)
-        return own, k, f, matrices
+        return own, k, f, self._stacked(through_c)
+
+    def _stacked(self, diagonals: Sequence[Native]) -> Native:
+        """[U_o; C] of n steps, (n, B, 2H, H): C = Σ_q diag(d_q) U_q from diagonals d_q (n, B, H) each.
+
+        Written into the same memory each time: fresh pages cost as much as what is written there.  Rows of
+        all matrices lie together, so that row a of all C is one short product, (n·B, 3) by (3, H).
+        """
+        steps, batch_size, size = diagonals[0].shape
+        count = steps * batch_size
+        if self._memory is None or self._memory.shape[1] < count:
+            self._memory = self.space.empty((2 * size, count, size))
+            self._memory[:size] = self.weight("o")[:, None, :]
+        memory = self._memory[:, :count]
+        left = self.space.xp.stack(list(diagonals), -1).reshape(count, size, len(diagonals))
+        self.space.xp.matmul(left.swapaxes(0, 1), self._weights, out=memory[size:])
+        return self.space.xp.moveaxis(memory.reshape(2 * size, steps, batch_size, size), 0, 2)
 
     def apply(
         self, columns: Sequence[Native], factors: tuple[Native, ...], i: int, out: Sequence[Native] = ()
     ) -> tuple[Native, ...]:
-        own, k, f, through_c = (factor[i] for factor in factors)
-        p_h, p_c = columns
-        if self._kernels:
-            return self._fused(p_h, p_c, own, k, f, through_c, out)
-        new_h, q = out or (None, None)
-        q = self.space.xp.multiply(p_h, k[:, None, :], out=q)
+        own, k, f, stacked = (factor[i] for factor in factors)
+        new_h, new_c = out or [self.space.empty(tuple(block.shape)) for block in columns]
+        xp, (p_h, p_c) = self.space.xp, columns
+        batch_size, rows, size = p_h.shape
+        if self._both is None or self._both.shape[:2] != (batch_size, rows):
+            self._both = self.space.empty((batch_size, rows, 2 * size))
+        scaled, q = self._both[..., :size], self._both[..., size:]
+        xp.multiply(p_h, own[:, None, :], out=scaled)
+        xp.multiply(p_h, k[:, None, :], out=q)
         q += p_c
-        new_h = times_shared(p_h * own[:, None, :], self.weight("o"), new_h)
-        new_h += q @ through_c
-        q *= f[:, None, :]
-        return new_h, q
-
-    def _fused(self, p_h: Native, p_c: Native, *rest: Any) -> tuple[Native, ...]:
-        """`apply` with kernels for all but the products."""
-        own, k, f, through_c, out = rest
-        p_h, p_c = (self.space.xp.ascontiguousarray(block) for block in (p_h, p_c))
-        new_h, q = out or [self.space.empty(p_h.shape) for _ in range(2)]
-        scaled = self.space.empty(p_h.shape)
-        self._kernels["spread"](p_h, p_c, k, own, q, scaled)
-        new_h = times_shared(scaled, self.weight("o"), new_h)
-        self._kernels["gather"](new_h, self.space.xp.matmul(q, through_c, out=scaled), q, f)
-        return new_h, q
+        return xp.matmul(self._both, stacked, out=new_h), xp.multiply(q, f[:, None, :], out=new_c)
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
-        own, k, f, through_c = (factor[i] for factor in factors)
-        xp = self.space.xp
-        hh = own[:, :, None] * self.weight("o") + k[:, :, None] * through_c
+        own, k, f, stacked = (factor[i] for factor in factors)
+        xp, size = self.space.xp, self.hidden_size
+        weight, through_c = stacked[:, :size], stacked[:, size:]
+        hh = own[:, :, None] * weight + k[:, :, None] * through_c
         upper = xp.concatenate([hh, self.diagonal(k * f)], -1)
         return xp.concatenate([upper, xp.concatenate([through_c, self.diagonal(f)], -1)], -2)
 

@@ -43,6 +43,18 @@ class OneStep(ABC):
     def advance(self, a_x: Native, state: tuple[Native, ...]) -> tuple[Native, ...]:
         """The state after one step, from what `input_products` made of its input."""
 
+    def run(self, products: Native, states: Sequence[Native]) -> None:
+        """The states after n steps, from what `input_products` made of their inputs, (n, …).
+
+        Args:
+            states: (n + 1, B, H) each; the first of each are given, the others are written.
+        """
+        state = tuple(kept[0] for kept in states)
+        for t, a_x in enumerate(products, 1):
+            state = self.advance(a_x, state)
+            for kept, array in zip(states, state, strict=True):
+                kept[t] = array
+
     def factors(self, inputs: Native, states: tuple[Native, ...]) -> tuple[Native, ...]:
         """What `apply` needs of n steps: inputs (n, B, I), states before (n, B, H) each -> (n, …) each."""
         return self.combine(self.slopes(inputs, states))
@@ -150,6 +162,12 @@ class OneStep(ABC):
         every = self.space.xp.arange(self.hidden_size)
         matrices[..., every, every] += values
         return matrices
+
+
+def squared_norms(xp: Any, columns: Sequence[Native]) -> Native:
+    """Of the rows of each state's block: (…, R, H) each -> (states, …, R)."""
+    squares = [xp.einsum("...c,...c->...", block, block) for block in columns]
+    return xp.stack(squares) if len(squares) > 1 else squares[0][None]
 
 
 def one_product(vectors: Native, weight: Native) -> Native:
