@@ -79,6 +79,49 @@ def test_rows_of_the_three_surfaces() -> None:
     assert np.isfinite(np.array(trained.columns["log10_loss"], float)).all()
 
 
+def test_a_surface_is_the_units_own_and_so_is_its_roughness() -> None:
+    found = measured("error_surface", surface=["one_unit"], learning_rate=[0.1], **SMALL, seq_len=50)
+    rows = pd.DataFrame(found.columns)
+    grid = rows[rows["quantity"] == "surface"]
+    loss, by_weight, by_bias = OneUnit().loss(grid["x"].to_numpy(float), grid["y"].to_numpy(float))
+    np.testing.assert_allclose(10 ** grid["log10_loss"].to_numpy(float), loss)
+    norm = np.hypot(by_weight, by_bias)
+    assert found.facts["steepness"] == pytest.approx(norm.max() / np.median(norm))
+    assert found.facts["flat_share"] == pytest.approx(np.mean(norm < norm.max() / 100))
+    paths = rows[rows["start"] == 0].groupby("quantity")
+    ends = {name: path.sort_values("step").iloc[-1] for name, path in paths}
+    assert ends["plain"]["x"] != ends["clipped"]["x"]
+
+
+def test_a_trained_plane_is_that_of_the_trained_network() -> None:
+    """Steps of training lower its middle; its rows go along the gradient, its columns across."""
+    middles = {}
+    for steps in (1, 60):
+        options = {**SMALL, "steps": steps, "batch_size": 32, "hidden_size": 8}
+        found = measured("error_surface", surface=["trained"], **options, seq_len=6)
+        plane = pd.DataFrame(found.columns)
+        assert plane["x"].tolist() == np.repeat(np.linspace(-1, 1, 9), 9).tolist()
+        assert plane["y"].tolist() == np.tile(np.linspace(-1, 1, 9), 9).tolist()
+        middles[steps] = plane["log10_loss"].iloc[40]
+    assert middles[60] < middles[1] - 0.1
+
+
+def test_the_first_direction_is_the_gradients() -> None:
+    task = TASKS["adding"]
+    layer = load_backend("numpy").bind("rnn_tanh", initialize("orthogonal", "rnn_tanh", 2, 5), "float64")
+    model = SequenceModel(layer, 1, task.objective)
+    batch = batch_of(task, 1, 6, 8)
+    gradient = model.loss_and_gradients(batch).gradients
+    far = sum(
+        float(np.linalg.norm(gradient[name]) * np.linalg.norm(weight))
+        for name, weight in model.weights.items()
+    )
+    reach = 1e-5
+    losses = slice_of(model, batch, np.array([-reach, 0.0, reach]))
+    # each weight moves by its own norm along its own gradient
+    assert (losses[2, 1] - losses[0, 1]) / (2 * reach) == pytest.approx(far, rel=1e-4)
+
+
 def test_only_descents_have_a_learning_rate() -> None:
     found = points("error_surface", backend=["numpy"])
     assert [(p["surface"], p["learning_rate"]) for p in found] == [

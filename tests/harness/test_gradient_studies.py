@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from harness.clipping.norms import Norm
 from harness.gradients import log10_forget_gate_decay
+from harness.gradients.trajectory import run_forward
 from harness.initializations import initialize
 from harness.outcome import Measured, Unsupported
+from harness.studies.clipping import _cosine, loss_gradient
 from harness.studies.gradient_decay import chosen_lags
 from harness.studies.theory import log10_forget_gate_rms
 from tests.harness.studying import SMALL, measure, points
@@ -189,6 +192,54 @@ def test_clipping_by_place(place: str, loss: str) -> None:
         assert (after <= -3.0).all()
         assert found.facts["clipped_steps_fraction"] > 0.0
     assert found.facts["parameter_norm_clipped"] < found.facts["parameter_norm_unclipped"]
+
+
+def test_the_clipped_are_counted_by_step_and_by_sample() -> None:
+    """Against the analysis itself, at a threshold that some samples reach and some do not."""
+    axes = {"cell": ["rnn_tanh"], "rule": ["per_sample_norm"], "place": ["state"], "seed": [0]}
+    sizes = {"seq_len": [12], "hidden_size": [5], "batch_size": 3}
+    plain = measure("clipping", threshold=[1e9], **axes, **sizes)
+    assert isinstance(plain, Measured)
+    norms = np.reshape(plain.columns["log10_norm_unclipped"], (13, 3))
+    between = float(10 ** np.sort(norms[0])[1]) * 1.0001
+    found = measure("clipping", threshold=[between], **axes, **sizes)
+    assert isinstance(found, Measured)
+    changed = np.reshape(found.columns["log10_norm_clipped"], (13, 3))[0] < norms[0]
+    assert changed.sum() == 1
+    assert found.facts["clipped_steps_fraction"] >= 1 / 13
+    assert 0 < found.facts["clipped_samples_fraction"] < found.facts["clipped_steps_fraction"]
+    assert found.facts["clipped_samples_fraction"] * 39 == pytest.approx(
+        round(found.facts["clipped_samples_fraction"] * 39)
+    )
+
+
+def test_the_loss_is_a_mean_over_the_batch() -> None:
+    """Its gradient against differences of ½‖R h − y‖², by an output that is moved."""
+    parameters = initialize("orthogonal", "rnn_linear", 2, 3, seed=1)
+    inputs = np.random.default_rng(0).standard_normal((4, 5, 2))
+    found = loss_gradient("rnn_linear", parameters, inputs, "all", 7)
+    rng = np.random.default_rng([7, 4])
+    readout = rng.standard_normal((3, 3)) / np.sqrt(3)
+    targets = rng.standard_normal((4, 5, 3))
+    output = run_forward("rnn_linear", parameters, inputs).states[0][1:]
+
+    def loss(moved: np.ndarray) -> float:
+        return float(0.5 * np.sum((moved @ readout.T - targets) ** 2, axis=2).mean(axis=1).sum())
+
+    direction = rng.standard_normal(output.shape)
+    difference = (loss(output + 1e-6 * direction) - loss(output - 1e-6 * direction)) / 2e-6
+    assert np.sum(found * direction) == pytest.approx(difference, rel=1e-6)
+    last = loss_gradient("rnn_linear", parameters, inputs, "last", 7)
+    np.testing.assert_array_equal(last[-1], found[-1])
+    assert not last[:-1].any()
+
+
+def test_a_cosine_has_a_sign() -> None:
+    one = {"a": np.array([3.0, 4.0]), "b": np.zeros(1)}
+    other = {"a": np.array([-4.0, 0.0]), "b": np.array([3.0])}
+    norms = Norm(one.values()), Norm(other.values())
+    assert _cosine(one, other, *norms) == pytest.approx(-12 / 25)
+    assert _cosine(one, {"a": np.zeros(2), "b": np.zeros(1)}, norms[0], Norm([np.zeros(3)])) is None
 
 
 def test_the_loss_at_the_end_shows_the_vanishing_and_the_loss_at_all_steps_covers_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from harness.case import Case
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
+from harness.studies import language_model
 from harness.training.batches import streams
+from harness.training.model import SequenceModel
 from tests.harness.studying import measured, points
 from tests.report.synthetic import write_run
 
@@ -44,6 +47,49 @@ def test_rows_of_network_and_counts(corpus: str) -> None:
     assert found.facts["memory_bytes_of_network"] == 4 * (4 * 4 + 24 * 4 + 24 * 8 + 48 + 4 * 8 + 4)
     assert len(str(found.facts["said"])) == 240
     assert set(str(found.facts["said"])) <= set("abcd")
+
+
+def test_what_is_held_out_is_learned_from_by_nobody(tmp_path: Path) -> None:
+    """Its last tenth is of other characters: whoever had seen it would foretell them."""
+    path = tmp_path / "two.txt"
+    path.write_text("ab" * 900 + "cd" * 100, encoding="utf-8")
+    found = measured("language_model", corpus=str(path), **TINY)
+    assert found.facts["learned_characters"] == 1800
+    assert found.facts["held_out_characters"] == 192  # 32 streams of 6, a character predicted from another
+    rows = pd.DataFrame(found.columns)
+    learned = rows[rows["quantity"] == "learned"]["bits_per_character"].to_numpy(float)
+    assert learned[0] == pytest.approx(2.0, abs=1e-6)
+    assert learned[-1] < 1.2
+    assert found.facts["final_bits_per_character"] > 3.0
+    assert (rows[rows["quantity"] == "ngram"]["bits_per_character"] > 3.0).all()
+
+
+def test_the_settings_reach_the_training(corpus: str) -> None:
+    axes = {**TINY, "cell": ["lstm"], "steps": 4}
+    bits = [
+        measured("language_model", corpus=corpus, **{**axes, **more}).facts["final_bits_per_character"]
+        for more in ({}, {"forget_bias": [3.0]}, {"threshold": 1e-20})
+    ]
+    assert len(set(bits)) == 3
+    assert bits[2] == pytest.approx(2.0, abs=1e-6)  # gradients clipped to nothing
+
+
+def test_reading_what_is_held_out_is_no_time_of_training(
+    corpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a second with each loss that is only read."""
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    loss = SequenceModel.loss
+
+    def slow(model: SequenceModel, batch: Any) -> float:
+        clock.now += 1.0
+        return loss(model, batch)
+
+    monkeypatch.setattr(language_model, "time", clock)
+    monkeypatch.setattr(SequenceModel, "loss", slow)
+    assert measured("language_model", corpus=corpus, **TINY).facts["training_seconds"] == 0.0
+    assert clock.now == 3.0
 
 
 def test_every_character_is_predicted_once() -> None:

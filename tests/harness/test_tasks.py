@@ -76,6 +76,65 @@ def test_the_marked_two_are_the_answer(name: str, of_two: np.ufunc, rng: np.rand
         assert of_two(*marked) == pytest.approx(batch.targets[0, sample, 0])
 
 
+def places_of(marked: np.ndarray) -> np.ndarray:
+    """(T, B) booleans with two marks each -> (2, B) steps, ascending."""
+    return np.array([np.flatnonzero(column) for column in marked.T]).T
+
+
+def test_marks_stand_where_the_papers_put_them(rng: np.random.Generator) -> None:
+    first, second = places_of(TASKS["adding"].batch(rng, T, 2000).inputs[:, :, 1] == 1)
+    assert (first.min(), first.max()) == (0, T // 2 - 1)
+    assert (second.min(), second.max()) == (T // 2, T - 1)
+    for name in ("adding_mean", "multiplication"):
+        first, second = places_of(TASKS[name].batch(rng, T, 2000).inputs[:, :, 1] == 1)
+        assert (first.min(), first.max()) == (0, T // 10 - 1)
+        assert (second.min(), second.max()) == (T // 10, T // 2 - 1)
+        lengths = {len(TASKS[name].batch(rng, T, 1).inputs) for _ in range(200)}
+        assert lengths == set(range(T, T + T // 10 + 1))
+    words = TASKS["temporal_order"].batch(rng, T, 2000).inputs.argmax(axis=2)
+    first, second = places_of(words < 2)
+    assert (first.min(), first.max()) == (T // 10, 2 * T // 10 - 1)
+    assert (second.min(), second.max()) == (4 * T // 10, 5 * T // 10 - 1)
+
+
+def test_the_mean_of_the_marked_two(rng: np.random.Generator) -> None:
+    batch = TASKS["adding_mean"].batch(rng, T, 20)
+    values = np.where(batch.inputs[:, :, 1] == 1, batch.inputs[:, :, 0], 0.0)
+    np.testing.assert_allclose(batch.targets[0, :, 0], values.sum(axis=0) / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        *((name, 0.01) for name in ("adding_mean", "multiplication", "copy_memory", "temporal_order")),
+        *((name, 0.1) for name in ("digit_rows", "digit_pixels")),
+    ],
+)
+def test_solved_is_a_share_of_wrong_answers(name: str, most: float) -> None:
+    assert TASKS[name].solved(Score(9.0, 0.99 * most))
+    assert not TASKS[name].solved(Score(0.0, most))
+
+
+def test_adding_is_solved_by_its_squared_error() -> None:
+    assert TASKS["adding"].solved(Score(0.0099, 1.0))
+    assert not TASKS["adding"].solved(Score(0.01, 0.0))
+
+
+def test_a_number_may_be_off_by_a_little() -> None:
+    off = np.array([[[0.039], [-0.039], [0.041], [-0.041]]])
+    assert TASKS["multiplication"].wrong(1.0 + off, np.ones_like(off)).ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_of_a_copy_the_ten_symbols_count(rng: np.random.Generator) -> None:
+    task = TASKS["copy_memory"]
+    targets = task.batch(rng, T, 4).targets
+    said = np.eye(9)[targets]
+    said[:-10] = np.eye(9)[0]  # all before them wrong
+    assert not task.wrong(said, targets).any()
+    said[-3, 2] = -said[-3, 2]
+    assert task.wrong(said, targets).mean() == 1 / 40
+
+
 def test_copying_says_the_ten_again(rng: np.random.Generator) -> None:
     words = TASKS["copy_memory"].batch(rng, T, 6)
     said = words.inputs.argmax(axis=2)
@@ -137,6 +196,20 @@ def test_scores_are_of_sequences_never_learned_from() -> None:
     assert score(model, task, T, sequences=30, batch_size=20) == score(
         model, task, T, sequences=30, batch_size=20
     )
+
+
+def test_a_score_is_over_all_sequences_and_no_two_batches_are_alike() -> None:
+    task = TASKS["adding"]
+    parts = list(task.held_out(T, sequences=30, batch_size=20, seed=1))
+    assert [part.inputs.shape[1] for part in parts] == [20, 10]
+    assert not np.isin(parts[1].inputs[0, :, 0], parts[0].inputs[0, :, 0]).any()
+    layer = load_backend("numpy").bind("gru", initialize("orthogonal", "gru", 2, 4), "float64")
+    model = SequenceModel(layer, 1, task.objective)
+    answers = np.concatenate([model.predictions(part.inputs, 1) for part in parts], axis=1)
+    off = answers - np.concatenate([part.targets for part in parts], axis=1)
+    found = score(model, task, T, sequences=30, batch_size=20, seed=1)
+    assert found.loss == pytest.approx(np.mean(off**2))
+    assert found.error_rate == pytest.approx(np.mean(np.abs(off) > 0.04))
 
 
 def test_a_network_learns_to_add() -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import UserError
 from harness.gradients import jacobian_decay
 from harness.initializations import initialize
+from harness.inputs import embedding
 from harness.outcome import Unsupported
 from harness.studies.training_decay import measured_steps
 from tests.harness.studying import SMALL, measure, measured, points
@@ -64,6 +65,36 @@ def test_the_first_curve_is_the_network_as_it_starts(corpus: str) -> None:
     np.testing.assert_allclose(
         curve["log10_spectral_norm"].astype(float), expected.log10_spectral_norm["hh"][:, 0], atol=1e-5
     )
+
+
+def test_the_decay_is_on_text_held_out(tmp_path: Path) -> None:
+    """Its last tenth is of other characters, which grow the likelier the less they are learned from."""
+    path = tmp_path / "two.txt"
+    path.write_text("ab" * 900 + "cd" * 100, encoding="utf-8")
+    found = measured("training_decay", cell=["rnn_tanh"], corpus=str(path), **TINY)
+    rows = pd.DataFrame(found.columns)
+    loss = rows[rows["quantity"] == "loss"]["loss"].to_numpy(float)
+    held_out = rows[rows["quantity"] == "held_out_loss"]["loss"].to_numpy(float)
+    assert loss[-1] < 0.5 * loss[0]
+    assert held_out[-1] > held_out[0]
+    tokens = np.tile([2, 3], 100)
+    windows_at = np.random.default_rng([0, 5]).integers(0, 200 - 13, 16, endpoint=True)
+    inputs = embedding(4, 5)[tokens[windows_at + np.arange(12)[:, None]]][:, :2]
+    expected = jacobian_decay("rnn_tanh", initialize("pytorch_uniform", "rnn_tanh", 5, 5), inputs)
+    first = rows[(rows["quantity"] == "decay") & (rows["step"] == 0)]
+    np.testing.assert_allclose(
+        first["log10_spectral_norm"].astype(float),
+        expected.log10_spectral_norm["hh"].ravel(),
+        atol=1e-4,
+    )
+    assert found.facts["largest_gradient_norm"] > 0.1
+
+
+def test_gradients_are_clipped(corpus: str) -> None:
+    """To nothing, so that nothing is learned."""
+    found = measured("training_decay", cell=["gru"], threshold=1e-20, corpus=corpus, **TINY)
+    rows = pd.DataFrame(found.columns)
+    assert rows["loss"].dropna().to_numpy(float) == pytest.approx(np.log(5), rel=1e-5)
 
 
 def test_it_is_the_same_twice(corpus: str) -> None:
