@@ -237,3 +237,18 @@ def costing(ratio: float, structure: str = "2 layers, both ways", work: float = 
                 "equal_hidden_size": 9, "peak_bytes": 1e6 * flop,
             }  # fmt: skip
             yield Case("structures", axes, replicate), Measured(columns, facts)
+
+
+def updated(cell: str, slope: float, start: str = "orthogonal") -> Iterator[Item]:
+    """Terms of an update whose log10 norm falls by `slope` per lag."""
+    for seed in SEEDS:
+        lags = list(range(LENGTH))
+        columns = {
+            "lag": lags,
+            "log10_term_norm": [slope * lag for lag in lags],
+            "cumulative_share": [1.0] * len(lags),
+        }
+        yield (
+            Case("update_by_lag", network(cell, start, seed)),
+            Measured(columns, {"log10_gradient_norm": 0.1}),
+        )

@@ -25,6 +25,7 @@ from tests.report.synthetic_claims import (
     reaching,
     timed,
     training,
+    updated,
 )
 
 LEARNERS = ("rnn_tanh", "lstm")
@@ -164,8 +165,8 @@ CASES: list[tuple[str, str, list[Item]]] = [
         *training("lstm", "solved", loss=0.005), *training("lstm_no_forget_gate", "not solved", loss=0.17),
         *training("lstm_peephole", "solved", loss=0.005),
     ]),
-    ("C12", SUPPORTED, [*foretold(-1.0, -9.0), *clipped_pass(0.5, 0.5, -0.2)]),
-    ("C12", NOT_SUPPORTED, foretold(-9.0, -1.0)),
+    ("C12", SUPPORTED, [*foretold(-1.0, -9.0), *updated("rnn_tanh", -1.0)]),
+    ("C12", NOT_SUPPORTED, [*foretold(-9.0, -1.0), *updated("rnn_tanh", -0.06)]),
     ("C12", DEPENDS, [
         *foretold(-1.0, -9.0),
         *foretold(-3.0, -9.0, 100),

@@ -9,12 +9,11 @@ from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.effects import Effect
 from harness.report.frames import Run
-from harness.report.summaries import clipping as one_pass
-from harness.report.summaries.clipping import BEFORE
 from harness.report.summaries.foretelling import ALL, foretelling
 from harness.report.summaries.gradient_decay import FAINT
-from harness.report.summaries.grouping import groups, has, records
+from harness.report.summaries.grouping import groups, records
 from harness.report.summaries.learning import learnings
+from harness.report.summaries.update_by_lag import updates
 from harness.report.words import counted, percent
 
 NEGLIGIBLE = 0.01
@@ -27,12 +26,12 @@ NEGLIGIBLE = 0.01
         "learned."
     ),
     rule=(
-        "Supported where, in passes whose gradient vanishes, less than 1 % of Σ_k ‖dL/dh_k‖ comes from the "
-        "further half of the lags; where within a task and length the trainings that solve had the larger "
-        "‖∂h_T/∂h_0‖ before their first step in more than half of all pairs; and where of those in which "
-        "it lay below 1 % fewer than half solve."
+        "Supported where, in networks whose furthest terms lie below 1 % of the update, less than 1 % of the "
+        "sum of the terms' norms comes from the further half of the lags; where, within a task and length, "
+        "the trainings that solve had the larger ‖∂h_T/∂h_0‖ before their first step in more than half of all "
+        "pairs; and where of those in which it lay below 1 % fewer than half solve."
     ),
-    studies=("learning", "clipping"),
+    studies=("learning", "update_by_lag"),
     section="foretelling",
 )
 def judge(run: Run) -> Finding | None:
@@ -41,30 +40,23 @@ def judge(run: Run) -> Finding | None:
         conditions,
         on="the task and its length",
         effect=measured_words(conditions),
-        tested=f"{counted(len(conditions), 'circumstance')} of backward passes and trainings",
+        tested=f"{counted(len(conditions), 'circumstance')} of updates and trainings",
     )
 
 
 def _influence(run: Run) -> list[Condition]:
-    """Of networks whose gradient vanishes and whose loss is at the last step alone."""
-    measured = run.measured(one_pass.STUDY)
-    if not has(measured, "lag", BEFORE, "loss", "sample"):
+    """Networks whose terms fall below 1 % of the update before the longest lag."""
+    found = updates(run)
+    if found is None:
         return []
-    measured = measured[measured["loss"] == "last"]
-    agree = [axis for axis in run.axes(one_pass.STUDY) if axis not in ("rule", "place", "threshold", "steps")]
-    shares = []
-    for _, part in groups(measured, agree):
-        rows = part[part["key"] == part["key"].iloc[0]]  # clipped or not, the unclipped side is the same
-        curve = rows.groupby("lag")[BEFORE].median()
-        if curve.iloc[-1] - curve.iloc[0] < FAINT:
-            norms = 10.0 ** (curve - curve.max())
-            far = norms[norms.index > norms.index.max() / 2].sum()
-            shares.append(float(far / norms.sum()))
-    if not shares:
-        return []
-    effect = effects.mean(shares)
-    words = "influence of the further half of the lags"
-    return [Condition(words, "of Σ_k ‖dL/dh_k‖", effect, effect.below(NEGLIGIBLE), percent)]
+    networks = found.networks[found.networks["furthest_log10"] < FAINT]
+    conditions = []
+    for own, part in groups(networks, ["cell"]):
+        share = effects.mean(part["far_share"])
+        name = f"{own['cell']} where it vanishes"
+        words = "the further half of the lags, of an update's terms"
+        conditions.append(Condition(name, words, share, share.below(NEGLIGIBLE), percent))
+    return conditions
 
 
 def _learned(run: Run) -> list[Condition]:
