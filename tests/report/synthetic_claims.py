@@ -240,12 +240,12 @@ def costing(ratio: float, structure: str = "2 layers, both ways", work: float = 
 
 
 def updated(cell: str, slope: float, start: str = "orthogonal") -> Iterator[Item]:
-    """Terms of an update whose log10 norm falls by `slope` per lag."""
+    """Terms of an update whose log10 norm falls by `slope` per lag; the last acts on h_0 = 0."""
     for seed in SEEDS:
         lags = list(range(LENGTH))
         columns = {
             "lag": lags,
-            "log10_term_norm": [slope * lag for lag in lags],
+            "log10_term_norm": [slope * lag for lag in lags[:-1]] + [-math.inf],
             "cumulative_share": [1.0] * len(lags),
         }
         yield (

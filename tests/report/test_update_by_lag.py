@@ -22,12 +22,14 @@ def test_how_far_back_an_update_reaches(tmp_path: Path) -> None:
     by_cell = found.networks.groupby("cell").first()
     assert by_cell.loc["rnn_tanh", "nearly_all_lag"] == 1  # 0.9 and 0.09 of the sum
     assert by_cell.loc["rnn_tanh", "far_share"] < 1e-19
-    assert by_cell.loc["lstm", "nearly_all_lag"] == 39
+    assert by_cell.loc["lstm", "nearly_all_lag"] == 38
     assert by_cell.loc["lstm", "far_share"] == pytest.approx(0.5, abs=0.02)
+    assert by_cell.loc["lstm", "furthest_log10"] == 0.0
+    assert by_cell.loc["rnn_tanh", "furthest_log10"] == -30.0
     answer = SECTIONS["update_by_lag"].answer(run)
     assert answer is not None
     assert answer.sentence.startswith("99 % of an update come from the last 2 steps in rnn_tanh under")
-    assert "and from the last 40 in lstm" in answer.sentence
+    assert "and from the last 39 in lstm" in answer.sentence
     write_report(folder)
     assert (folder / "figures" / "update_by_lag.png").stat().st_size > 10_000
 

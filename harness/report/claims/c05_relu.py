@@ -31,7 +31,7 @@ def judge(run: Run) -> Finding | None:
     if beside.empty:
         return None
     beside = beside.assign(
-        variant=[variant(row) for row in records(beside)],
+        variant=[variant(row).replace(", ", " with ") for row in records(beside)],
         difference=beside["nats_per_step_1"] - beside["nats_per_step_2"],
     )
     conditions, dead = [], 0

@@ -11,9 +11,10 @@ from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import STUDY
 from harness.report.summaries.grouping import groups
 from harness.report.summaries.pairs import networks, zeros
-from harness.report.words import counted
+from harness.report.words import counted, significant
 
 IDENTITIES = ("identity", "irnn")
+ROUNDING = 1e-12
 
 
 @claim(
@@ -43,7 +44,7 @@ def judge(run: Run) -> Finding | None:
         dead += len(rates) - len(alive)
         effect = effects.mean(alive) if len(alive) else effects.exact(-np.inf, len(rates))
         holds = not (part["verdict"] == "vanishing").any()
-        conditions.append(Condition(str(own["cell"]), "rate in nats per step", effect, holds))
+        conditions.append(Condition(str(own["cell"]), "rate in nats per step", effect, holds, _rate))
     return finding(
         conditions,
         on="the activation",
@@ -52,3 +53,8 @@ def judge(run: Run) -> Finding | None:
             f"{counted(len(settings), 'setting')} of simple RNNs under identity initializations{zeros(dead)}"
         ),
     )
+
+
+def _rate(value: float) -> str:
+    """Rounding of a norm that stays at 1 is no rate."""
+    return significant(0.0 if abs(value) < ROUNDING else value)

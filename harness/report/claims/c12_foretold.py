@@ -26,10 +26,10 @@ NEGLIGIBLE = 0.01
         "learned."
     ),
     rule=(
-        "Supported where, in networks whose furthest terms lie below 1 % of the update, less than 1 % of the "
-        "sum of the terms' norms comes from the further half of the lags; where, within a task and length, "
-        "the trainings that solve had the larger ‖∂h_T/∂h_0‖ before their first step in more than half of all "
-        "pairs; and where of those in which it lay below 1 % fewer than half solve."
+        "Supported where, in networks whose furthest terms lie below 1 % of the largest, less than 1 % of "
+        "the sum of the terms' norms comes from the further half of the lags; where, within a task and "
+        "length, the trainings that solve had the larger ‖∂h_T/∂h_0‖ before their first step in more than "
+        "half of all pairs; and where of those in which it lay below 1 % fewer than half solve."
     ),
     studies=("learning", "update_by_lag"),
     section="foretelling",
@@ -45,16 +45,16 @@ def judge(run: Run) -> Finding | None:
 
 
 def _influence(run: Run) -> list[Condition]:
-    """Networks whose terms fall below 1 % of the update before the longest lag."""
+    """Networks whose terms beyond three quarters of the lags lie below 1 % of the largest."""
     found = updates(run)
     if found is None:
         return []
     networks = found.networks[found.networks["furthest_log10"] < FAINT]
     conditions = []
     for own, part in groups(networks, ["cell"]):
-        share = effects.mean(part["far_share"])
+        share = effects.exact(float(part["far_share"].max()), len(part))
         name = f"{own['cell']} where it vanishes"
-        words = "the further half of the lags, of an update's terms"
+        words = "the further half of the lags gives to an update, at most"
         conditions.append(Condition(name, words, share, share.below(NEGLIGIBLE), percent))
     return conditions
 

@@ -16,6 +16,7 @@ from harness.report.summaries.grouping import groups, has
 STUDY = "update_by_lag"
 TERM, WHOLE = "log10_term_norm", "log10_gradient_norm"
 NEARLY_ALL = 0.99
+FAR = 0.75
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Updates:
     """Args:
     curves: one per setting, of log10 of ‖term‖ over ‖gradient‖ against the lag: its reach is the number of
         steps before a term first falls below 1 % of the update.
-    networks: one row per network: key, the axes, `furthest_log10`, of the furthest term over the whole,
+    networks: one row per network: key, the axes, `furthest_log10`, the largest of the terms beyond three
+        quarters of the lags (the very last acts on h_0 = 0), over the
+        largest of all,
         `far_share`, that of the further half of the lags in the sum
         of the terms' norms, and `nearly_all_lag`, within which 99 % of that sum lie.
     axes: the study's axes without the seed.
@@ -56,10 +59,11 @@ def updates(run: Run) -> Updates | None:
 
 def _reach(part: pd.DataFrame) -> dict[str, float]:
     part = part.sort_values("lag")
-    norms, lags = 10.0 ** part["relative"].to_numpy(float), part["lag"].to_numpy(float)
+    relative, lags = part["relative"].to_numpy(float), part["lag"].to_numpy(float)
+    norms = 10.0**relative
     so_far = np.cumsum(norms) / norms.sum()
     return {
-        "furthest_log10": float(part["relative"].iloc[-1]),
+        "furthest_log10": float(relative[lags > FAR * lags[-1]].max() - relative.max()),
         "far_share": float(norms[lags > lags[-1] / 2].sum() / norms.sum()),
         "nearly_all_lag": float(lags[int(np.argmax(so_far >= NEARLY_ALL))]),
     }
