@@ -124,7 +124,7 @@ class Learning(NetworkStudy):
             context.backend,
             axes["cell"],
             "float32",
-            _sizes(case),
+            sizes_of(case),
             training=True,
             calls=axes["steps"],
             max_seconds=context.max_seconds,
@@ -132,7 +132,7 @@ class Learning(NetworkStudy):
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """All its steps: whether it is solved before, nobody knows."""
-        cell, sizes = str(case.axes["cell"]), _sizes(case)
+        cell, sizes = str(case.axes["cell"]), sizes_of(case)
         steps = int(case.axes["steps"] or 1)
         seconds = training_seconds(cell, sizes, steps, outlook)
         if case.axes["place"] == PLACES[0]:
@@ -201,7 +201,8 @@ class Learning(NetworkStudy):
         )
 
 
-def _sizes(case: Case) -> Sizes:
+def sizes_of(case: Case) -> Sizes:
+    """The case's sizes; how wide its inputs are is the task's."""
     axes: dict[str, Any] = dict(case.axes)
     return Sizes(axes["seq_len"], axes["batch_size"], TASKS[axes["task"]].input_size, axes["hidden_size"])
 

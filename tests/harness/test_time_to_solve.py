@@ -12,6 +12,8 @@ import pytest
 
 from harness.case import Case
 from harness.local import is_timed
+from harness.measure.agreement import Disagreement
+from harness.measure.problem import Problem
 from harness.outcome import Measured
 from harness.studies import learning, training_record
 from harness.studies.study import STUDIES, Context
@@ -41,6 +43,19 @@ def test_backends_learn_the_same() -> None:
         )
         assert len(first) == {"step": 12, "score": 2}[quantity]
         np.testing.assert_allclose(first, second, rtol=1e-4)
+
+
+def test_no_time_is_shown_of_what_is_not_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measured("numba").facts["relative_error"] < 1e-4
+    reference = Problem.reference
+
+    def other(problem: Problem, *, training: bool) -> dict[str, np.ndarray]:
+        found = dict(reference(problem, training=training))
+        return {**found, "grad_weight_hh": 1.1 * found["grad_weight_hh"]}
+
+    monkeypatch.setattr(Problem, "reference", other)
+    with pytest.raises(Disagreement, match="grad_weight_hh differs from the float64 reference"):
+        measured("numba")
 
 
 def test_it_is_timed_and_compares_two_backends_unless_told_otherwise() -> None:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,25 @@ def test_the_curves_are_those_before_and_after(tmp_path: Path) -> None:
     # three seeds that end at steps 6, 7 and 8
     assert losses["step"].tolist() == list(range(1, 9))
     assert losses["loss"].tolist()[-3:] == [1.4, 50.7, 100.0]
+
+
+def test_of_a_norm_and_an_exact_zero_there_is_no_mean(tmp_path: Path) -> None:
+    def dead(item: Item) -> Item:
+        case, outcome = item
+        assert isinstance(outcome, Measured)
+        norms = [-math.inf if lag == 20 else norm for lag, norm in _decay_rows(outcome)]
+        return case, Measured({**outcome.columns, "log10_spectral_norm": norms}, outcome.facts)
+
+    items = [item for item in trainings() if item[0].axes["seed"] < 2]
+    items = [dead(item) if item[0].axes["seed"] == 1 else item for item in items]
+    found = clipped_trainings(Run.read(write_run(tmp_path / "run", items)))
+    assert found is not None
+    rows = found.decays[found.decays["lag"] == 20]
+    assert (rows["log10_spectral_norm"] == -math.inf).all()
+
+
+def _decay_rows(outcome: Measured) -> list[tuple[Any, Any]]:
+    return list(zip(outcome.columns["lag"], outcome.columns["log10_spectral_norm"], strict=True))
 
 
 def test_one_clipping_alone_is_no_comparison(tmp_path: Path) -> None:

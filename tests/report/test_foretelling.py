@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
-from harness.report.summaries.foretelling import foretelling, share_of_pairs
+from harness.report.summaries.foretelling import foretelling, predictors, share_of_pairs
 from tests.report.synthetic import write_run
 from tests.report.test_learning import trainings
 
@@ -79,6 +80,20 @@ def test_the_interval_covers_the_truth() -> None:
         assert found is not None
         covered += found.low <= truth <= found.high
     assert covered >= 51  # of 60 at 95 %, fewer than 51 once in 2000
+
+
+def test_larger_means_better_of_each_quantity() -> None:
+    frame = pd.DataFrame(
+        {
+            "log10_norm_before": [-3.0, 0.5, 2.0, -np.inf],
+            "half_life_before": [4.0, None, 50.0, 1.0],
+            "seq_len": [20, 20, 100, 20],
+        }
+    )
+    found = predictors(frame)
+    assert found["norm"].tolist() == [-3.0, 0.5, 2.0, -np.inf]
+    assert found["closeness"].tolist() == [-3.0, -0.5, -2.0, -np.inf]
+    assert found["half-life"].tolist() == [0.2, np.inf, 0.5, 0.05]
 
 
 def test_what_is_said_of_a_run(tmp_path: Path) -> None:

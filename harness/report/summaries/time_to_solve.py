@@ -22,7 +22,8 @@ class TimesToSolve:
     backends: one row per training and backend: the axes, solved, solved_at_step, steps_done,
         training_seconds, checking_seconds, seconds_per_step, `fastest_seconds` (of the backends that solved
         the same training; NaN where none did), first_loss and `early_difference`, the largest relative
-        difference of a batch's loss within EARLY steps to the first backend's.
+        difference of a batch's loss within EARLY steps to the first backend's; relative_error of a pass to
+        the float64 reference.
     scores: one row per training, backend and check: seconds, loss.
     shared: the axes that a comparison shares: all but the backend.
     """
@@ -45,7 +46,7 @@ def times_to_solve(run: Run) -> TimesToSolve | None:
     kept = [
         *(*axes, "key", "baseline", "criterion", "solved", "solved_at_step", "steps_done"),
         *("training_seconds", "checking_seconds", "seconds_per_step", "fastest_seconds"),
-        *("first_loss", "early_difference"),
+        *("first_loss", "early_difference", "relative_error"),
     ]
     scores = measured.loc[measured["quantity"] == "score", [*axes, "key", "step", "seconds", "loss"]]
     return TimesToSolve(backends[kept], scores.reset_index(drop=True), shared)
