@@ -1,16 +1,16 @@
 """Cases on this machine: one live worker per backend and replicate, one of them at work at a time.
 
-So the backends of one comparison are measured close together, and nobody else is at work on the machine.
+So the backends of one comparison are measured in turn, and nobody else is at work on the machine.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
+from harness.alternation import Limits, alternate
 from harness.case import Case
 from harness.executor import Ended, Starting, blocks
 from harness.measure.machine import Machine
@@ -39,26 +39,23 @@ class Local:
         return Machine.here()
 
     def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
-        """One case after the other."""
+        """One comparison after the other; its cases take turns where their study can pause."""
         plan = self._plan
         timed = sum(map(is_timed, cases))
-        for case in (case for block in blocks(cases, plan.seed) for case in block):
-            self._workers.for_replicate(case.replicate)
+
+        def start(case: Case) -> None:
             if self._turn is not None and is_timed(case):
                 self._turn.take()
             starting(case)
-            started = time.monotonic()
-            outcome = self._workers[case.backend].run(
-                case,
-                budget_seconds=plan.budget_seconds,
-                max_seconds=plan.limit_of(case.study),
-                hang_seconds=plan.hang_of(case.study),
-            )
-            elapsed = time.monotonic() - started
-            timed -= is_timed(case)
-            if self._turn is not None and not timed:
-                self._turn.end()
-            yield Ended(case, outcome, elapsed, self._machine, self._workers.description(case.backend))
+
+        for block in blocks(cases, plan.seed):
+            self._workers.for_replicate(block[0].replicate)
+            limits = Limits.of(plan, block[0].study)
+            for case, outcome, seconds in alternate(block, self._workers.of, limits, start):
+                timed -= is_timed(case)
+                if self._turn is not None and not timed:
+                    self._turn.end()
+                yield Ended(case, outcome, seconds, self._machine, self._workers.description(case.backend))
 
     def __enter__(self) -> Local:
         return self
@@ -99,6 +96,10 @@ class Workers:
             self._stack.callback(supervisor.close)
             self._live[backend] = supervisor
         return self._live[backend]
+
+    def of(self, case: Case) -> Supervisor:
+        """The worker of a case of this replicate."""
+        return self[case.backend]
 
     def description(self, backend: str) -> dict[str, Any]:
         """What the backend said of itself, by its name; empty where it never spoke."""

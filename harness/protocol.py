@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import outcome as outcomes
+from harness.measure.timing import Pause
 from harness.outcome import Outcome
 from harness.text import printable
 
@@ -52,22 +53,29 @@ def read_greeting(line: bytes) -> Ready | Absent:
             raise BadAnswer(f"expected ready or unavailable, got {_shown(other)}")
 
 
-def read_outcome(line: bytes, key: str) -> Outcome:
-    """A worker's answer to the case of this key.
+def read_answer(line: bytes, key: str) -> Outcome | Pause:
+    """A worker's answer to the case of this key: its outcome, or that it stands still on the way to it.
 
     Raises:
         BadAnswer: anything else, an answer to another case among it.
     """
     match _object(line):
+        case {"paused": str(answered), "wants_again": None | bool() as wants, **rest} if not rest:
+            _require_same(key, answered)
+            return Pause(wants)
         case {"outcome": dict(found), "key": str(answered), **rest} if not rest:
-            if answered != key:
-                raise BadAnswer(f"expected case {key}, got one for {printable(answered)[:_SHOWN]}")
+            _require_same(key, answered)
             try:
                 return outcomes.from_json(found)
             except ValueError as error:
                 raise BadAnswer(str(error)) from error
         case other:
             raise BadAnswer(f"expected an outcome, got {_shown(other)}")
+
+
+def _require_same(key: str, answered: str) -> None:
+    if answered != key:
+        raise BadAnswer(f"expected case {key}, got one for {printable(answered)[:_SHOWN]}")
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -27,8 +27,9 @@ import psutil
 from harness import out_of_memory
 from harness.case import Case
 from harness.guardian import Guardian
+from harness.measure.timing import Pause
 from harness.outcome import Failed, Outcome, Unsupported
-from harness.protocol import MAXIMUM_ANSWER_BYTES, Absent, BadAnswer, Ready, read_greeting, read_outcome
+from harness.protocol import MAXIMUM_ANSWER_BYTES, Absent, BadAnswer, Ready, read_answer, read_greeting
 from harness.studies.study import STUDIES
 
 START_SECONDS = 120.0
@@ -57,17 +58,60 @@ class Supervisor:
         self._kills_before = 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         self._unavailable: str | None = None
+        self._case: Case | None = None
+        self._patience = self._hang_seconds = 0.0
 
     def run(self, case: Case, *, budget_seconds: float, max_seconds: float, hang_seconds: float) -> Outcome:
-        """One case, to its end."""
+        """One case, to its end, with nobody in between."""
+        at = self.begin(
+            case, budget_seconds=budget_seconds, max_seconds=max_seconds, hang_seconds=hang_seconds
+        )
+        while isinstance(at, Pause):
+            at = self.go_on(again=bool(at.wants_again))
+        return at
+
+    def begin(
+        self,
+        case: Case,
+        *,
+        budget_seconds: float,
+        max_seconds: float,
+        hang_seconds: float,
+        together: str | None = None,
+    ) -> Outcome | Pause:
+        """One case, to its first pause or its end.
+
+        Args:
+            hang_seconds: the worker may be at work on it for so long, pauses apart.
+            together: the name of those who are measured in turn.
+        """
+        self._case, self._patience, self._hang_seconds = case, hang_seconds, hang_seconds
+        request = {"case": case.to_json(), "budget_seconds": budget_seconds, "max_seconds": max_seconds}
+        return self._outcome({**request, "together": together}, begins=True)
+
+    def go_on(self, *, again: bool) -> Outcome | Pause:
+        """The case that paused, to its next pause or its end.
+
+        Args:
+            again: at the end of an attempt, whether to measure again.
+        """
+        return self._outcome({"again": again}, begins=False)
+
+    def _outcome(self, request: dict[str, Any], *, begins: bool) -> Outcome | Pause:
+        assert self._case is not None
+        case = self._case
         try:
-            if case.study in STUDIES and STUDIES[case.study].needs_fresh_process():
-                self._end()
-            self._start()
-            if self._unavailable is not None:
-                return Unsupported(self._unavailable)
-            request = {"case": case.to_json(), "budget_seconds": budget_seconds, "max_seconds": max_seconds}
-            return read_outcome(self._ask(request, hang_seconds), case.key)
+            if begins:
+                if case.study in STUDIES and STUDIES[case.study].needs_fresh_process():
+                    self._end()
+                self._start()
+                if self._unavailable is not None:
+                    return Unsupported(self._unavailable)
+                self._forget_log()
+            started = time.monotonic()
+            line = self._ask(request, self._patience, self._hang_seconds)
+            self._patience -= time.monotonic() - started
+            return read_answer(line, case.key)
         except BadAnswer as error:
             log = self._log_tail()
             self._end()
@@ -100,7 +144,8 @@ class Supervisor:
             start_new_session=True,
         )
         self._guardian = Guardian(self._process.pid)
-        match read_greeting(self._ask(self._setup, START_SECONDS)):
+        self._forget_log()
+        match read_greeting(self._ask(self._setup, START_SECONDS, START_SECONDS)):
             case Ready(description):
                 self.description = description
             case Absent(reason):
@@ -108,8 +153,17 @@ class Supervisor:
                 self.description = {"unavailable": reason}
                 self._end()
 
-    def _ask(self, request: dict[str, Any], seconds: float) -> bytes:
+    def _forget_log(self) -> None:
+        """What was printed before is no part of what comes."""
+        self._kills_before = out_of_memory.kills()
+        self._log.seek(0)  # the worker stands still, and writes through this very file position
+        self._log.truncate()
+
+    def _ask(self, request: dict[str, Any], seconds: float, allowed: float) -> bytes:
         """Send one line, wait for one line.
+
+        Args:
+            seconds: how long to wait; `allowed`: of how many in all, as people are told.
 
         Raises:
             WorkerLost: the worker died or let `seconds` pass.
@@ -117,20 +171,17 @@ class Supervisor:
         process = self._process
         assert process is not None
         assert process.stdin is not None
-        self._kills_before = out_of_memory.kills()
-        self._log.seek(0)  # the worker stands still, and writes through this very file position
-        self._log.truncate()
         _signal_group(process, signal.SIGCONT)
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
             raise WorkerLost(self._death()) from None
-        line = self._read_line(time.monotonic() + seconds, seconds)
+        line = self._read_line(time.monotonic() + seconds, allowed)
         _signal_group(process, signal.SIGSTOP)
         return line
 
-    def _read_line(self, deadline: float, seconds: float) -> bytes:
+    def _read_line(self, deadline: float, allowed: float) -> bytes:
         process = self._process
         assert process is not None
         assert process.stdout is not None
@@ -149,7 +200,7 @@ class Supervisor:
                 if os.fstat(self._log.fileno()).st_size > MAXIMUM_LOG_BYTES:
                     raise WorkerLost(f"printed more than {MAXIMUM_LOG_BYTES >> 20} MiB: ended")
                 if not answer.endswith(b"\n") and time.monotonic() >= deadline:
-                    raise WorkerLost(f"no answer within {seconds:g} s: ended as hung")
+                    raise WorkerLost(f"no answer within {allowed:g} s: ended as hung")
         return bytes(answer)
 
     def _death(self) -> str:

@@ -2,12 +2,14 @@
 
 Requests come as JSON lines on standard input; answers go, as JSON lines, to what was standard output when
 the process started (then standard output joins standard error, so that no library can speak into the
-answers).  The process ends with its parent, however that one ended.
+answers).  A measurement that takes turns with others says when it pauses, and is told
+to go on.  The process ends with its parent, however that one ended.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -23,6 +25,8 @@ from harness.case import Case
 from harness.outcome import Failed, Measured, Outcome, Unsupported
 
 if TYPE_CHECKING:
+    from harness.measure.timing import Pause
+    from harness.studies.study import Company
     from implementations.contract import Compilation
 
 PARENT_POLL_SECONDS = 0.5
@@ -41,10 +45,13 @@ def main() -> None:
         _answer(answers, {"unavailable": str(error)})
         return
     _answer(answers, {"ready": worker.describe()})
-    for line in sys.stdin:
+    from harness.studies.study import Company
+
+    while line := sys.stdin.readline():
         request = json.loads(line)
         case = Case.from_json(request["case"])
-        outcome = worker.run(case, request["budget_seconds"], request["max_seconds"])
+        company = Company(request["together"], parent, functools.partial(_stand_still, answers, case.key))
+        outcome = worker.run(case, request["budget_seconds"], request["max_seconds"], company)
         _answer(answers, {"key": case.key, "outcome": outcomes.to_json(outcome)})
 
 
@@ -90,11 +97,11 @@ class Worker:
             "thread_pools": pools,
         }
 
-    def run(self, case: Case, budget_seconds: float, max_seconds: float) -> Outcome:
+    def run(self, case: Case, budget_seconds: float, max_seconds: float, company: Company) -> Outcome:
         """Measure one case; whatever goes wrong in it is its outcome."""
         from harness.studies.study import STUDIES, Context
 
-        context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds)
+        context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds, company)
         before = self.backend.compilation()
         try:
             study = STUDIES[case.study]
@@ -121,6 +128,19 @@ def with_compilation(outcome: Outcome, before: Compilation | None, after: Compil
     }
     new = {name: value for name, value in facts.items() if name not in outcome.columns}
     return replace(outcome, facts={**outcome.facts, **new})
+
+
+def _stand_still(answers: IO[str], key: str, at: Pause) -> bool:
+    """Say that this case pauses, and wait to be told to go on.
+
+    Raises:
+        EOFError: the parent closed our input.
+    """
+    _answer(answers, {"paused": key, "wants_again": at.wants_again})
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError("the run was ended")
+    return bool(json.loads(line)["again"])
 
 
 def _answer(stream: IO[str], message: dict[str, Any]) -> None:

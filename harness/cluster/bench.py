@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
+from harness.alternation import Limits, alternate
 from harness.case import Case
 from harness.cluster.messages import Answer, EndedThere, Request
 from harness.local import Workers, is_timed
@@ -47,31 +49,33 @@ class Bench:
         self._last_used = time.monotonic()
 
     def run(self, request: Request, machine: str) -> Answer:
-        """The cases of a request, one after the other, until the run is ended."""
-        ended: list[EndedThere] = []
-        backends = {}
+        """The cases of a request, in turn where their study can pause, until the run is ended."""
+        ended: dict[str, EndedThere] = {}
+        backends: dict[str, Any] = {}
+        workers: dict[str, Supervisor] = {}
         cases = [Case.from_json(case) for case in request.cases]
+        limits = Limits(request.budget_seconds, request.max_seconds, request.hang_seconds)
         with self._working(), ExitStack() as stack:
             if request.exclusive and any(map(is_timed, cases)):
                 turn = Turn(request.name, logging.getLogger(__name__).warning)
                 stack.callback(turn.end)
                 turn.take(given_up=lambda: self._ended)
-            for case in cases:
+            if self._ended:
+                return Answer(refused="the run was ended")
+
+            def worker_of(case: Case) -> Supervisor:
+                supervisor = self._supervisor(case, exclusive=request.exclusive)
+                workers[case.key] = stack.enter_context(supervisor)
+                return workers[case.key]
+
+            for case, outcome, seconds in alternate(cases, worker_of, limits):
                 if self._ended:
                     return Answer(refused="the run was ended")
-                with self._supervisor(case, exclusive=request.exclusive) as supervisor:
-                    started = time.monotonic()
-                    outcome = supervisor.run(
-                        case,
-                        budget_seconds=request.budget_seconds,
-                        max_seconds=request.max_seconds,
-                        hang_seconds=request.hang_seconds,
-                    )
-                    elapsed = time.monotonic() - started
-                ended.append(EndedThere(outcome=to_json(outcome), elapsed_seconds=elapsed))
-                if supervisor.description is not None:
-                    backends[case.backend] = supervisor.description
-        return Answer(machine=machine, ended=ended, backends=backends)
+                ended[case.key] = EndedThere(outcome=to_json(outcome), elapsed_seconds=seconds)
+                said = workers[case.key].description
+                if said is not None:
+                    backends[case.backend] = said
+        return Answer(machine=machine, ended=[ended[case.key] for case in cases], backends=backends)
 
     def end(self) -> None:
         """Kill what is at work, and end every process."""

@@ -1,6 +1,7 @@
 """Was the machine quiet while samples were taken?  Facts about the window, and the rule for each.
 
-    load         other processes kept more than 5 % of the allowed cores busy (/proc/stat less our own time)
+    load         other processes kept more than 5 % of the allowed cores busy (/proc/stat less our own time
+                 and that of those who are measured in turn with us)
     steal        the hypervisor took more than 2 % of the allowed cores
     waiting      our threads stood in the queue for a core for more than 5 % of the time (schedstat)
     throttled    the control group's quota, or heat, stopped the cores; or their clock fell by more than 10 %
@@ -19,7 +20,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ class Counters:
     Args:
         monotonic: seconds of a clock that nobody sets.
         busy_seconds, steal_seconds: of the allowed cores together, ours included in the former.
-        own_seconds: processor time of this process and its children.
+        own_seconds: processor time of those who are measured in turn, and of what they started.
         waited_seconds: of all our threads in the queue for a core.
         quota_events: how often the control group ran out of its quota.
         heat_events: how often a core was slowed for heat.
@@ -93,32 +94,51 @@ class Window:
 
 
 class Watch:
-    """Looks at the machine when it is made, and again at the end."""
+    """Looks at the machine when it is made, and again at the end.
 
-    def __init__(self, budget: Budget) -> None:
+    Args:
+        root: the process that, with all its descendants, is ours; this one by default.
+    """
+
+    def __init__(self, budget: Budget, root: int | None = None) -> None:
         self._budget = budget
-        self._before = read_counters()
+        self._root = os.getpid() if root is None else root
+        self._waited = 0.0
+        self._since: float | None = None
+        self._before = read_counters(self._root)
+
+    def resume(self) -> None:
+        """Samples are about to be taken."""
+        self._since = _waited_seconds()
+
+    def rest(self) -> None:
+        """Others may have their turn: until the next samples it is no loss to wait."""
+        self._waited += _change(self._since, _waited_seconds()) or 0.0
 
     def end(self) -> Window:
         from harness.measure.foreign import foreign_processes
 
-        after = read_counters()
+        before, after = self._before, read_counters(self._root)
+        if before.waited_seconds is not None:
+            after = replace(after, waited_seconds=before.waited_seconds + self._waited)
         foreign = () if self._budget.device == "cpu" else foreign_processes()
-        return Window(self._before, after, len(os.sched_getaffinity(0)), foreign)
+        return Window(before, after, len(os.sched_getaffinity(0)), foreign)
 
 
 def why_unstable(window: Window, observed: Observed, budget: Budget) -> Iterator[str]:
     """Each reason not to trust the samples, in words with the number that it rests on."""
-    yield from _machine(window, budget)
+    yield from _machine(window, budget, observed.wall_seconds)
     yield from _threads(observed, budget)
     if window.foreign:
         yield f"foreign: {', '.join(window.foreign)} on the device"
     yield from _samples(np.asarray(observed.seconds, dtype=float))
 
 
-def _machine(window: Window, budget: Budget) -> Iterator[str]:
+def _machine(window: Window, budget: Budget, at_work: float) -> Iterator[str]:
+    """`at_work`: seconds of the window in which we were at work; in the rest, others had their turn."""
     before, after = window.before, window.after
     wall = max(after.monotonic - before.monotonic, 1e-9)
+    at_work = min(at_work, wall)
     capacity = window.cores * wall
     doubt = _TICKS_OF_DOUBT * _TICK_SECONDS * window.cores
     if (busy := _change(before.busy_seconds, after.busy_seconds)) is not None:
@@ -130,9 +150,10 @@ def _machine(window: Window, budget: Budget) -> Iterator[str]:
     ):
         yield f"steal: the hypervisor took {stolen / capacity:.0%} of the cores"
     if (waited := _change(before.waited_seconds, after.waited_seconds)) is not None and (
-        waited > WAITING_SHARE * budget.num_threads * wall
+        waited > WAITING_SHARE * budget.num_threads * at_work
     ):
-        yield f"waiting: threads stood {waited / (budget.num_threads * wall):.0%} of the time in the queue"
+        share = waited / max(budget.num_threads * at_work, 1e-9)
+        yield f"waiting: threads stood {share:.0%} of the time in the queue"
     if _change(before.quota_events, after.quota_events):
         yield "throttled: the control group's quota was used up"
     if _change(before.heat_events, after.heat_events):
@@ -188,13 +209,17 @@ def _change(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
-def read_counters() -> Counters:
-    """What this system counts, now."""
+def read_counters(root: int | None = None) -> Counters:
+    """What this system counts, now.
+
+    Args:
+        root: the process whose tree is ours; this one by default.
+    """
     cores = os.sched_getaffinity(0)
     busy, steal = _busy_and_steal(cores)
     return Counters(
         monotonic=time.monotonic(),
-        own_seconds=time.process_time() + _children_seconds(os.getpid()),
+        own_seconds=_tree_seconds(os.getpid() if root is None else root),
         busy_seconds=busy,
         steal_seconds=steal,
         waited_seconds=_waited_seconds(),
@@ -215,16 +240,29 @@ def _busy_and_steal(cores: set[int]) -> tuple[float | None, float | None]:
     return busy * _TICK_SECONDS, sum(ticks[7] for ticks in found) * _TICK_SECONDS
 
 
-def _children_seconds(pid: int) -> float:
-    """Processor time of the live descendants (their own children that have ended included)."""
+def _tree_seconds(pid: int) -> float:
+    """Processor time of a process and its live descendants (their own children that have ended included)."""
     seconds = 0.0
     with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        seconds += sum(int(field) for field in fields[13:15]) * _TICK_SECONDS
+        if pid == os.getpid():
+            seconds += time.process_time()
+        else:
+            seconds += _seconds_of_threads(pid) or sum(map(int, fields[11:13])) * _TICK_SECONDS
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-                seconds += sum(int(field) for field in fields[11:15]) * _TICK_SECONDS
-                seconds += _children_seconds(int(child))
+                seconds += _tree_seconds(int(child))
     return seconds
+
+
+def _seconds_of_threads(pid: int) -> float:
+    """To the nanosecond, of the threads that live; 0 where the kernel does not say."""
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for line in _lines(str(task / "schedstat")):
+            spent += int(line.split()[0])
+    return spent * 1e-9
 
 
 def _waited_seconds() -> float | None:

@@ -1,15 +1,17 @@
 """Timing one call: the first apart, warm-ups apart, every sample kept in order, loops fitted to the clock.
 
 The clock is `time.perf_counter`, which is monotonic: a wall clock that is set while a call runs changes
-nothing.  Samples that something disturbed are measured again within a bounded budget, and kept: an attempt
-adds samples, it takes none away.
+nothing.  Samples come in rounds of a few milliseconds, so that whoever compares several calls can let them
+take turns, round by round: a machine that changes its speed then changes it for all of them.  Samples that
+something disturbed are measured again within a bounded budget, and kept: an attempt adds samples, it takes
+none away.
 """
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from harness.measure.stability import Budget, Observed, Watch, probe_seconds, why_unstable
@@ -20,13 +22,18 @@ MINIMUM_SAMPLES = 5
 MAXIMUM_SAMPLES = 100
 MAXIMUM_ATTEMPTS = 3
 """How often a case is sampled at the most; together no longer than this many times its budget."""
+ROUND_SECONDS = 4e-3
+"""How long a round samples: a longer call makes a round of one sample."""
+MAXIMUM_ROUNDS = 50
+LONGEST_WARMED_SECONDS = 10e-3
+"""Others have used the caches between two rounds: a call that is shorter than this warms them first."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """`loops` calls in a row; `seconds` is the mean of one by the clock, `cpu_seconds` that of all threads of
     this process together.  `preempted` counts how often a thread was put off its core meanwhile.
-    `attempt` is 0, or higher where the case was sampled again."""
+    `attempt` is 0, or higher where the case was sampled again; `round` counts from 0 within it."""
 
     phase: str
     index: int
@@ -35,6 +42,7 @@ class Sample:
     cpu_seconds: float
     preempted: int
     attempt: int = 0
+    round: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,22 @@ class Timing:
     @property
     def stable(self) -> bool:
         return not self.unstable[-1]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A measurement stands still and may be left alone for a while.
+
+    Args:
+        wants_again: None before a round; at the end of an attempt, whether there is reason and time for
+            another.  Whoever lets it go on says whether there is to be one.
+    """
+
+    wants_again: bool | None = None
+
+
+Measuring = Generator[Pause, bool, Timing]
+"""A measurement in steps: send it whether to measure again (of no meaning before a round)."""
 
 
 def time_calls(
@@ -78,31 +102,74 @@ def time_steadily(
     budget_seconds: float,
     budget: Budget,
     watch: Callable[[Budget], Watch] = Watch,
+    pause: Callable[[Pause], bool] = lambda at: bool(at.wants_again),
 ) -> Timing:
-    """The same, and again while something disturbs the samples and the time allows it.
-
-    Another attempt begins where the attempts so far, and one more like the last, take no longer than
-    MAXIMUM_ATTEMPTS times `budget_seconds`.
+    """The same in rounds, and again while something disturbs the samples and the time allows it.
 
     Args:
         budget: what the samples may use: threads, device.
         watch: what looks at the machine meanwhile.
+        pause: called at every pause; returns whether to measure again.  By default nobody else has a turn.
+    """
+    return driven(measuring(call, synchronize, budget_seconds, budget, watch), pause)
+
+
+def driven(steps: Measuring, pause: Callable[[Pause], bool]) -> Timing:
+    """Let a measurement go on to its end."""
+    try:
+        at = next(steps)
+        while True:
+            at = steps.send(pause(at))
+    except StopIteration as end:
+        found: Timing = end.value
+        return found
+
+
+def alternately(*measurements: Measuring) -> list[Timing]:
+    """Several measurements in one process, round by round in turn, to their ends."""
+    found: list[Timing | None] = [None] * len(measurements)
+    at = [next(steps) for steps in measurements]
+    while any(timing is None for timing in found):
+        ended = all(pause.wants_again is not None for pause, t in zip(at, found, strict=True) if t is None)
+        again = any(pause.wants_again for pause in at)
+        for i, steps in enumerate(measurements):
+            if found[i] is None and (ended or at[i].wants_again is None):
+                try:
+                    at[i] = steps.send(again)
+                except StopIteration as end:
+                    found[i], at[i] = end.value, Pause(wants_again=False)
+    return [timing for timing in found if timing is not None]
+
+
+def measuring(
+    call: Callable[[], object],
+    synchronize: Callable[[], None],
+    budget_seconds: float,
+    budget: Budget,
+    watch: Callable[[Budget], Watch] = Watch,
+) -> Measuring:
+    """The steps of :func:`time_steadily`.
+
+    Another attempt has time where the attempts so far, and one more like the last, take no longer than
+    MAXIMUM_ATTEMPTS times `budget_seconds`, pauses apart.
     """
     timer = _Timer(call, synchronize)
     samples = timer.warm_up(0.2 * budget_seconds)
-    loops = _loops(samples[-1].seconds)
+    one = samples[-1].seconds
     unstable: list[tuple[str, ...]] = []
     spent, probe = 0.0, [probe_seconds()]
     for attempt in range(MAXIMUM_ATTEMPTS):
         watching = watch(budget)
-        started = time.perf_counter()
-        found = timer.sample(loops, 0.8 * budget_seconds, attempt)
-        took = time.perf_counter() - started
+        found = yield from timer.rounds(one, 0.8 * budget_seconds, attempt, watching)
+        took = sum(sample.loops * sample.seconds for sample in found)
         samples += found
-        unstable.append(tuple(why_unstable(watching.end(), _observed(found), budget)))
+        read = [sample for sample in found if sample.phase == "sample"]
+        unstable.append(tuple(why_unstable(watching.end(), _observed(read), budget)))
         spent += took
         probe.append(probe_seconds())
-        if not unstable[-1] or spent + took > MAXIMUM_ATTEMPTS * budget_seconds:
+        possible = attempt + 1 < MAXIMUM_ATTEMPTS and spent + took <= MAXIMUM_ATTEMPTS * budget_seconds
+        again = yield Pause(wants_again=possible and bool(unstable[-1]))
+        if not (again and possible):
             break
     return Timing(samples, unstable, sum(probe[-2:]) / 2)
 
@@ -122,17 +189,45 @@ class _Timer:
             samples.append(self._run("warmup", len(samples) - 1, _loops(samples[-1].seconds)))
         return samples
 
-    def sample(self, loops: int, seconds: float, attempt: int = 0) -> list[Sample]:
+    def sample(self, loops: int, seconds: float) -> list[Sample]:
         """Samples until `seconds` are spent."""
         started = time.perf_counter()
         samples: list[Sample] = []
         for index in range(MAXIMUM_SAMPLES):
             if index >= MINIMUM_SAMPLES and time.perf_counter() - started >= seconds:
                 break
-            samples.append(self._run("sample", index, loops, attempt))
+            samples.append(self._run("sample", index, loops))
         return samples
 
-    def _run(self, phase: str, index: int, loops: int, attempt: int = 0) -> Sample:
+    def rounds(
+        self, one: float, seconds: float, attempt: int, watching: Watch
+    ) -> Generator[Pause, bool, list[Sample]]:
+        """Rounds of samples, a pause before each: as many as fit into `seconds`, but MINIMUM_SAMPLES at the
+        least and MAXIMUM_ROUNDS at the most.
+
+        Calls of one length make as many rounds as each other, whatever the clock says meanwhile.
+
+        Args:
+            one: about how long one call takes.
+        """
+        loops = _loops(one)
+        lasts = max(loops * one, 1e-9)
+        count = max(1, min(MAXIMUM_SAMPLES // MAXIMUM_ROUNDS, int(ROUND_SECONDS / lasts)))
+        warming = max(1, loops // 4) if one < LONGEST_WARMED_SECONDS else 0
+        fitting = int(seconds / (warming * one + count * lasts + 1e-9))
+        rounds = max(MINIMUM_SAMPLES, min(MAXIMUM_ROUNDS, fitting))
+        samples: list[Sample] = []
+        for number in range(rounds):
+            yield Pause()
+            if warming:
+                samples.append(self._run("warmup", number, warming, attempt, number))
+            watching.resume()
+            for index in range(number * count, (number + 1) * count):
+                samples.append(self._run("sample", index, loops, attempt, number))
+            watching.rest()
+        return samples
+
+    def _run(self, phase: str, index: int, loops: int, attempt: int = 0, number: int = 0) -> Sample:
         call, synchronize = self._call, self._synchronize
         synchronize()
         preempted = _preempted()
@@ -143,7 +238,7 @@ class _Timer:
         synchronize()
         seconds = (time.perf_counter() - start) / loops
         used = (time.process_time() - used) / loops
-        return Sample(phase, index, loops, seconds, used, _preempted() - preempted, attempt)
+        return Sample(phase, index, loops, seconds, used, _preempted() - preempted, attempt, number)
 
 
 def _preempted() -> int:

@@ -1,57 +1,104 @@
 """How far the statistics can be trusted, by simulation: coverage, false positives, power at a given spread.
 
-A simulated process has a level of its own, exp(N(0, between)), and samples around it with a long upper tail,
-as times have: noise can make a call slower without end, and hardly faster.  Everything after the samples is
-what the report itself does: the median within a process, :func:`paired_ratio`, :func:`estimate`,
-:func:`judge`.  Seeded: the same spread gives the same figures.
+A simulated process has a level of its own and one that it shares with whoever is measured in turn with
+it; rounds drift for all of them alike; samples have a long upper tail, as times have: noise can make a
+call slower without end, and hardly faster.  Everything after the samples is what the report itself does:
+medians of rounds and of processes, :func:`paired_ratio`, :func:`estimate`, :func:`judge`.  Seeded: the
+same spread gives the same figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.statistics import Estimate, estimate
+from harness.report.pairs import Process
+from harness.report.statistics import estimate
 from harness.report.verdicts import Comparison, Word, judge, paired_ratio
 
 Floats = NDArray[np.float64]
 
-SAMPLES = 15
-"""Samples in each simulated process."""
+ROUNDS, SAMPLES_OF_A_ROUND = 5, 3
+"""Of each simulated process."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of the logarithm of a time: `between` processes of one backend and case, once what
-    a replicate does to all of them is taken off, and `within` one process.
+    """Standard deviations of logarithms.
+
+    Args:
+        processes: of the times of one backend and case, from process to process.
+        pairs: of the ratio of two backends measured in turn, from replicate to replicate.  Twice the variance
+            of `processes` where nothing cancels; less where both met the same moments.
+        within: of samples within a round (within a process, where there are no rounds).
+        drift: of rounds within a process; what all who take turns meet alike.
 
     Raises:
         ValueError: one that is negative or no number.
     """
 
-    between: float
+    processes: float
+    pairs: float
     within: float
+    drift: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.between >= 0 and self.within >= 0):
+        if not all(value >= 0 for value in vars(self).values()):
             raise ValueError(f"a spread is a number of at least 0, got {self}")
 
+    @property
+    def own(self) -> float:
+        """Of a process alone: two of them make the spread of a pair."""
+        return self.pairs / float(np.sqrt(2.0))
 
-def process_medians(rng: np.random.Generator, shape: tuple[int, ...], spread: Spread) -> Floats:
-    """The medians of simulated processes whose true time is 1."""
-    levels = spread.between * rng.standard_normal(shape)
-    tail = rng.standard_exponential((*shape, SAMPLES)) - np.log(2.0)  # its median is 0, its deviation 1
-    medians: Floats = np.exp(levels + np.median(spread.within * tail, axis=-1))
-    return medians
+    @property
+    def shared(self) -> float:
+        """Of what a replicate does to both of a pair."""
+        return float(np.sqrt(max(0.0, self.processes**2 - self.own**2)))
+
+
+def samples_in_turn(rng: np.random.Generator, sides: int, shape: tuple[int, ...], spread: Spread) -> Floats:
+    """Samples of processes whose true time is 1, of so many backends that take turns.
+
+    Returns:
+        (sides, *shape, ROUNDS, SAMPLES_OF_A_ROUND); `shape` counts replicates, and whatever else.
+    """
+    shared = spread.shared * rng.standard_normal((*shape, 1, 1))
+    drift = spread.drift * rng.standard_normal((*shape, ROUNDS, 1))
+    own = spread.own * rng.standard_normal((sides, *shape, 1, 1))
+    tail = rng.standard_exponential((sides, *shape, ROUNDS, SAMPLES_OF_A_ROUND))
+    noise = spread.within * (tail - np.log(2.0))  # its median is 0, its deviation that of the tail, 1
+    found: Floats = np.exp(shared + drift + own + noise)
+    return found
+
+
+def condensed(samples: Floats) -> list[Process]:
+    """One process for each replicate: its median, and that of each round.
+
+    Args:
+        samples: (replicates, ROUNDS, SAMPLES_OF_A_ROUND).
+    """
+    medians = np.median(samples, axis=-1).tolist()
+    whole = np.median(samples.reshape(len(samples), -1), axis=-1).tolist()
+    return [Process(seconds, dict(enumerate(rounds))) for seconds, rounds in zip(whole, medians, strict=True)]
 
 
 def coverage(spread: Spread, replicates: int, *, trials: int = 2000, seed: int = 0) -> float:
     """How often the 95 % interval of `estimate` holds the true time."""
-    medians = process_medians(np.random.default_rng([seed, 1]), (trials, replicates), spread)
+    rng = np.random.default_rng([seed, 1])
+    samples = samples_in_turn(rng, 1, (trials, replicates), spread)[0]
+    medians = np.median(samples.reshape(trials, replicates, -1), axis=-1)
     found = [estimate(row) for row in medians]
+    return float(np.mean([e.low <= 1.0 <= e.high for e in found]))
+
+
+def coverage_of_ratios(spread: Spread, replicates: int, *, trials: int = 2000, seed: int = 0) -> float:
+    """How often the 95 % interval of `paired_ratio` holds the true ratio."""
+    rng = np.random.default_rng([seed, 4])
+    theirs, ours = samples_in_turn(rng, 2, (trials, replicates), spread)
+    found = [_comparison(a, b).ratio for a, b in zip(theirs, ours, strict=True)]
     return float(np.mean([e.low <= 1.0 <= e.high for e in found]))
 
 
@@ -70,8 +117,8 @@ def false_positives(
     rng = np.random.default_rng([seed, 2])
     wrong = []
     for _ in range(trials):
-        a, b = process_medians(rng, (2, comparisons, replicates), spread)
-        words = [v.word for v in judge([Comparison(_ratio(x, y)) for x, y in zip(a, b, strict=True)])]
+        theirs, ours = samples_in_turn(rng, 2, (comparisons, replicates), spread)
+        words = [v.word for v in judge([_comparison(a, b) for a, b in zip(theirs, ours, strict=True)])]
         wrong.append([word in ("faster", "slower") for word in words])
     return FalsePositives(float(np.mean(wrong)), float(np.any(wrong, axis=1).mean()))
 
@@ -80,12 +127,15 @@ def power(spread: Spread, replicates: int, slowdown: float, *, trials: int = 100
     """How often one comparison, judged by itself, finds a backend slower that takes 1 + `slowdown` times as
     long."""
     rng = np.random.default_rng([seed, 3])
-    theirs, ours = process_medians(rng, (2, trials, replicates), spread)
+    theirs, ours = samples_in_turn(rng, 2, (trials, replicates), spread)
     found: list[Word] = [
-        judge([Comparison(_ratio(a, (1 + slowdown) * b))])[0].word for a, b in zip(theirs, ours, strict=True)
+        judge([_comparison(a, (1 + slowdown) * b)])[0].word for a, b in zip(theirs, ours, strict=True)
     ]
     return float(np.mean([word == "slower" for word in found]))
 
 
-def _ratio(theirs: Sequence[float] | Floats, ours: Sequence[float] | Floats) -> Estimate:
-    return paired_ratio(dict(enumerate(theirs)), dict(enumerate(ours)))
+def _comparison(theirs: Floats, ours: Floats) -> Comparison:
+    """Args:
+    theirs, ours: (replicates, ROUNDS, SAMPLES_OF_A_ROUND).
+    """
+    return Comparison(paired_ratio(dict(enumerate(condensed(theirs))), dict(enumerate(condensed(ours)))))

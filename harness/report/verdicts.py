@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from harness.report.pairs import Process, pair_ratios
 from harness.report.statistics import CONFIDENCE, Estimate, distinguishable, estimate
 
 THRESHOLD = 0.03
@@ -58,19 +59,19 @@ class Verdict:
     reason: str
 
 
-def paired_ratio(theirs: Mapping[Hashable, float], ours: Mapping[Hashable, float]) -> Estimate:
+def paired_ratio(theirs: Mapping[Hashable, Process], ours: Mapping[Hashable, Process]) -> Estimate:
     """Geometric mean of theirs/ours within each block, and its t-interval.
 
     What a block does to both sides (a warm machine, a busy minute) cancels.
 
     Args:
-        theirs, ours: block (a replicate) -> seconds, one per process.  Blocks that one side lacks are left
-            out: `Estimate.processes` is the number of pairs, 0 where there is none (then all is NaN).
+        theirs, ours: block (a replicate) -> its process.  Blocks that one side lacks are left out:
+            `Estimate.processes` is the number of pairs, 0 where there is none (then all is NaN).
     """
-    shared = [block for block in theirs if block in ours]
-    if not shared:
+    ratios = pair_ratios(theirs, ours)
+    if not ratios:
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0)
-    return estimate([theirs[block] / ours[block] for block in shared])
+    return estimate(list(ratios.values()))
 
 
 def independent_ratio(theirs: ArrayLike, ours: ArrayLike) -> Estimate:

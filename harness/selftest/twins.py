@@ -8,11 +8,11 @@ that are a tenth longer, and its cases keep the name of the shorter.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.alternation import Limits, alternate
 from harness.case import Case, Scalar
 from harness.executor import Ended, Starting, blocks
 from harness.folder import LEDGER
@@ -89,17 +89,12 @@ class Twins:
         self._workers = Workers(lambda _: Supervisor(BACKEND, plan.threads, None))
 
     def run(self, cases: Sequence[Case], starting: Starting) -> Iterator[Ended]:
-        for case in itertools.chain.from_iterable(blocks(cases, self._plan.seed)):
-            self._workers.for_replicate(case.replicate)
-            starting(case)
-            started = time.monotonic()
-            outcome = self._workers[case.backend].run(
-                work_of(case),
-                budget_seconds=self._plan.budget_seconds,
-                max_seconds=self._plan.limit_of(case.study),
-                hang_seconds=self._plan.hang_of(case.study),
-            )
-            yield Ended(case, outcome, time.monotonic() - started, None)
+        plan = self._plan
+        limits = Limits.of(plan, "throughput")
+        for block in blocks(cases, plan.seed):
+            self._workers.for_replicate(block[0].replicate)
+            for case, outcome, seconds in alternate(block, self._workers.of, limits, starting, work_of):
+                yield Ended(case, outcome, seconds, None)
 
     def __enter__(self) -> Twins:
         return self

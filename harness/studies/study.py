@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
 from harness.measure.outlook import Outlook
+from harness.measure.timing import Pause
 from harness.outcome import Measured, Unsupported
 from implementations.contract import DTYPES, Backend
 from implementations.registry import BACKENDS, CELLS, Registry
@@ -71,6 +72,21 @@ class StudyAxes(BaseModel):
 
 
 @dataclass(frozen=True)
+class Company:
+    """Those who are measured in turn with a case; by default, nobody.
+
+    Args:
+        together: a name that they share and nobody else has, or None.
+        root: the process whose descendants they all are, or None.
+        pause: lets the others have their turn; returns whether to measure again (see `Pause`).
+    """
+
+    together: str | None = None
+    root: int | None = None
+    pause: Callable[[Pause], bool] = lambda at: bool(at.wants_again)
+
+
+@dataclass(frozen=True)
 class Context:
     """What a worker gives to a measurement.
 
@@ -80,6 +96,7 @@ class Context:
         corpus: path of the text that `inputs="text"` reads; None for the standard library's source.
         budget_seconds: how long the timed part of one case goes on.
         max_seconds: a case that would take longer is not started.
+        company: who is measured in turn with this case.
     """
 
     backend: Backend
@@ -87,6 +104,7 @@ class Context:
     corpus: str | None
     budget_seconds: float
     max_seconds: float
+    company: Company = field(default_factory=Company)
 
 
 class Study(ABC):

@@ -1,19 +1,29 @@
-"""Throughput: how long does one pass take in each backend?  Every raw sample, in order."""
+"""Throughput: how long does one pass take in each backend?  Every raw sample, in order.
+
+The backends of one comparison sample in turn, some milliseconds each, so that a machine that changes its
+speed changes it for all of them.
+"""
 
 from __future__ import annotations
+
+import functools
+
+import psutil
 
 from harness.case import Case
 from harness.measure.outlook import Outlook
 from harness.measure.roofline import demands
-from harness.measure.stability import Budget
+from harness.measure.stability import Budget, Watch
 from harness.measure.timing import MINIMUM_SAMPLES, Timing, time_steadily
-from harness.measure.work import Sizes, flop
+from harness.measure.work import Sizes, flop, work
 from harness.outcome import Measured
 from harness.studies.passes import PassStudy, is_training, prepare, prove
-from harness.studies.study import STUDIES, Context
+from harness.studies.study import STUDIES, Company, Context
 
-COLUMNS = ("phase", "attempt", "index", "loops", "seconds", "cpu_seconds", "preempted")
+COLUMNS = ("phase", "attempt", "round", "index", "loops", "seconds", "cpu_seconds", "preempted")
 
+SHARE_OF_MEMORY = 0.05
+"""A case that needs more of the free memory is measured in one go: whoever waits keeps what it holds."""
 SHARE_OF_REPEATS = 1.3
 """Of the budget: what a case takes on a machine where some samples are disturbed and taken again."""
 
@@ -30,11 +40,16 @@ class Throughput(PassStudy):
     def measure(self, case: Case, context: Context) -> Measured:
         training, sizes = is_training(case), Sizes.of(case)
         problem, prepared = prepare(case, context)
+        needed = work(problem.cell, problem.dtype, sizes, training=training).peak_bytes
+        small = needed <= SHARE_OF_MEMORY * psutil.virtual_memory().available
+        company = context.company if small else Company()
         timing = time_steadily(
             lambda: prepared.run(training=training),
             context.backend.synchronize,
             context.budget_seconds,
             Budget(context.num_threads, context.backend.device),
+            functools.partial(Watch, root=company.root),
+            company.pause,
         )
         return Measured(
             {name: [getattr(sample, name) for sample in timing.samples] for name in COLUMNS},
@@ -45,6 +60,7 @@ class Throughput(PassStudy):
                 "steps": sizes.seq_len * sizes.batch_size,
                 "num_threads": context.backend.num_threads,
                 "relative_error": prove(problem, prepared, training=training),
+                "together": company.together,
                 "probe_seconds": timing.probe_seconds,
                 "attempts": len(timing.unstable),
                 "unstable": "; ".join(timing.unstable[-1]) or None,

@@ -24,7 +24,7 @@ from harness.folder import find_run
 from harness.ledger import Ledger, _digest
 from harness.outcome import Failed, Measured, Unsupported, from_json, to_json
 from harness.plan import checked, load_plan, parse_axis
-from harness.protocol import BadAnswer, read_greeting, read_outcome
+from harness.protocol import BadAnswer, read_answer, read_greeting
 from harness.report import escape
 from harness.text import one_line
 
@@ -95,7 +95,7 @@ def test_any_axis_option_is_read_or_one_line(text):
 def test_a_hostile_answer_is_refused(path):
     line = path.read_bytes().rstrip(b"\n") + b"\n"
     with pytest.raises(BadAnswer):
-        read_outcome(line, "K")
+        read_answer(line, "K")
     with pytest.raises(BadAnswer):
         read_greeting(line)
 
@@ -105,7 +105,7 @@ def test_a_hostile_answer_is_refused(path):
 def test_any_answer_is_an_outcome_that_can_be_kept_or_refused(data):
     line = json.dumps({"key": "K", "outcome": data}).encode()
     try:
-        outcome = read_outcome(line, "K")
+        outcome = read_answer(line, "K")
     except BadAnswer:
         return
     assert from_json(json.loads(json.dumps(to_json(outcome)))) is not None
@@ -115,7 +115,7 @@ def test_any_answer_is_an_outcome_that_can_be_kept_or_refused(data):
 @given(st.binary(max_size=100))
 def test_any_bytes_as_an_answer_are_refused(data):
     with pytest.raises(BadAnswer):
-        read_outcome(data, "K")
+        read_answer(data, "K")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,11 +54,11 @@ def test_a_measurement_that_forgets_time_would_be_caught(monkeypatch: pytest.Mon
 
 def test_what_is_simulated_at_the_usual_spread_holds() -> None:
     rows = list(judging._simulated(judging.USUAL, "usual", quick=True, why_not=None))
-    assert [row.verdict for row in rows] == ["pass"] * 5
+    assert [row.verdict for row in rows] == ["pass"] * 7
 
 
 def test_power_fails_where_the_spread_is_too_wide() -> None:
-    rows = list(judging._simulated(Spread(0.3, 0.01), "measured", quick=True, why_not=None))
+    rows = list(judging._simulated(Spread(0.3, 0.3, 0.01), "measured", quick=True, why_not=None))
     assert named(rows, "power").verdict == "fail"
 
 
@@ -77,6 +77,11 @@ def test_twins_run_through_the_whole_harness(tmp_path: Path) -> None:
     assert set(timed.frame["processes"]) == {2}
     measured = run.measured("throughput")
     assert set(measured["seq_len"]) == {30}
+    # the three took turns: in each comparison they share rounds, and with nobody else
+    turns = measured.groupby(["replicate", "cell", "seq_len"])["together"].unique()
+    assert all(len(names) == 1 for names in turns)
+    assert turns.str[0].is_unique
+    assert measured.groupby("key")["round"].nunique().min() >= 5
     # the slower one has really done a tenth more
     assert measured.groupby("backend")["steps"].first().to_dict() == {
         "first": 30 * 4,

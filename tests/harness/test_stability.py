@@ -151,6 +151,11 @@ def watch(*windows: Counters) -> Callable[[Budget], Watch]:
         def __init__(self, budget: Budget) -> None:
             pass
 
+        def resume(self) -> None:
+            pass
+
+        rest = resume
+
         def end(self) -> Window:
             return Window(BEFORE, next(left), cores=2)
 

@@ -11,19 +11,30 @@ import pytest
 from harness.case import Case
 from harness.report import simulation
 from harness.report.frames import Run
+from harness.report.pairs import Process, pair_ratios
 from harness.report.sections.certainty import answer
-from harness.report.simulation import Spread, coverage, false_positives, power, process_medians
-from harness.report.statistics import Estimate
+from harness.report.simulation import (
+    Spread,
+    condensed,
+    coverage,
+    coverage_of_ratios,
+    false_positives,
+    power,
+    samples_in_turn,
+)
+from harness.report.statistics import Estimate, estimate
 from harness.report.summaries.certainty import certainty
+from harness.report.verdicts import paired_ratio
 from tests.report.synthetic import sizes, write_run
 from tests.report.test_unit_of_statistics import measured
 
-USUAL = Spread(between=0.02, within=0.01)
+USUAL = Spread(processes=0.04, pairs=0.03, within=0.01, drift=0.01)
 
 
 @pytest.mark.parametrize("replicates", [3, 5, 10])
 def test_intervals_cover_the_truth(replicates: int) -> None:
     assert coverage(USUAL, replicates) >= 0.93
+    assert coverage_of_ratios(USUAL, replicates) >= 0.93
 
 
 def test_identical_code_is_rarely_called_different() -> None:
@@ -37,7 +48,7 @@ def test_a_tenth_is_found_by_five_processes() -> None:
 
 
 def test_power_grows_with_processes_and_with_the_slowdown() -> None:
-    wide = Spread(0.05, 0.01)
+    wide = Spread(0.05, 0.07, 0.01)
     assert power(wide, 10, 0.1) > power(wide, 3, 0.1) + 0.1
     assert power(wide, 5, 0.2) > power(wide, 5, 0.05) + 0.1
     assert power(USUAL, 10, 0.0) <= 0.05
@@ -48,10 +59,67 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert coverage(USUAL, 3, trials=200) != coverage(USUAL, 3, trials=200, seed=1)
 
 
-def test_simulated_processes_have_the_spread_that_was_asked_for() -> None:
-    medians = process_medians(np.random.default_rng(0), (20_000,), Spread(0.05, 0.0))
-    assert np.log(medians).std() == pytest.approx(0.05, rel=0.03)
-    assert np.log(medians).mean() == pytest.approx(0.0, abs=2e-3)
+def simulated(spread: Spread) -> tuple[list[Process], list[Process]]:
+    theirs, ours = samples_in_turn(np.random.default_rng(0), 2, (20_000,), spread)
+    return condensed(theirs), condensed(ours)
+
+
+def test_simulated_processes_and_pairs_have_the_spread_that_was_asked_for() -> None:
+    theirs, ours = simulated(Spread(processes=0.2, pairs=0.05, within=0.0, drift=0.0))
+    times = np.log([process.seconds for process in ours])
+    ratios = np.log(list(pair_ratios(dict(enumerate(theirs)), dict(enumerate(ours))).values()))
+    assert times.std() == pytest.approx(0.2, rel=0.03)
+    assert ratios.std() == pytest.approx(0.05, rel=0.03)
+    assert times.mean() == pytest.approx(0.0, abs=5e-3)
+    assert ratios.mean() == pytest.approx(0.0, abs=2e-3)
+
+
+def test_what_both_sides_meet_costs_no_power() -> None:
+    """A machine whose processes differ by a third, and whose rounds drift by as much: pairs cancel it."""
+    restless = Spread(processes=0.35, pairs=0.03, within=0.01, drift=0.3)
+    assert power(restless, 5, 0.10) >= 0.9
+    assert false_positives(restless, 3, comparisons=30, trials=100).of_comparisons <= 0.05
+    # nothing cancels where a pair's spread is that of two processes
+    assert power(Spread(0.35, 0.5, 0.01, 0.3), 5, 0.10) < 0.2
+
+
+def test_pairs_across_replicates_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each process were divided by one of another replicate."""
+
+    def crossed(theirs: dict[int, Process], ours: dict[int, Process]) -> Estimate:
+        moved = dict(zip(ours, [*list(ours.values())[1:], ours[0]], strict=True))
+        return paired_ratio(theirs, moved)
+
+    monkeypatch.setattr(simulation, "paired_ratio", crossed)
+    assert power(Spread(processes=0.35, pairs=0.03, within=0.01, drift=0.01), 5, 0.10) < 0.3
+
+
+def test_pairs_across_rounds_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the medians of processes were divided, whatever the rounds: drift then drowns a tenth."""
+    spread = Spread(processes=0.35, pairs=0.03, within=0.01, drift=0.5)
+    assert power(spread, 5, 0.10) >= 0.9
+    real = simulation.condensed
+
+    def shuffled(samples: np.ndarray) -> list[Process]:
+        rng = np.random.default_rng(int(1e9 * samples.flat[0]) % 2**32)
+        return [
+            Process(p.seconds, dict(zip(rng.permutation(len(p.rounds)), p.rounds.values(), strict=True)))
+            for p in real(samples)
+        ]
+
+    monkeypatch.setattr(simulation, "condensed", shuffled)
+    assert power(spread, 5, 0.10) < 0.5
+
+
+@pytest.mark.parametrize("trials", [400])
+def test_intervals_that_are_too_narrow_would_be_caught(monkeypatch: pytest.MonkeyPatch, trials: int) -> None:
+    """As if each round were an observation of its own."""
+
+    def by_rounds(theirs: dict[int, Process], ours: dict[int, Process]) -> Estimate:
+        return estimate([theirs[r].rounds[i] / ours[r].rounds[i] for r in theirs for i in theirs[r].rounds])
+
+    monkeypatch.setattr(simulation, "paired_ratio", by_rounds)
+    assert coverage_of_ratios(USUAL, 3, trials=trials) < 0.8
 
 
 def test_an_interval_over_pooled_samples_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +140,11 @@ def test_a_grid_without_correction_would_be_caught(monkeypatch: pytest.MonkeyPat
         simulation, "judge", lambda listed: [verdict for one in listed for verdict in corrected([one])]
     )
     # without the correction, some comparison of nearly every grid is called different
-    assert false_positives(Spread(0.05, 0.01), 5, comparisons=60, trials=60).of_grids > 0.5
+    assert false_positives(Spread(0.05, 0.07, 0.01), 5, comparisons=60, trials=60).of_grids > 0.5
 
 
-@pytest.mark.parametrize("spread", [(-0.1, 0.0), (0.0, float("nan"))])
-def test_a_spread_is_a_number(spread: tuple[float, float]) -> None:
+@pytest.mark.parametrize("spread", [(-0.1, 0.0, 0.0), (0.0, float("nan"), 0.0), (0.0, 0.0, 0.0, -1.0)])
+def test_a_spread_is_a_number(spread: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="spread"):
         Spread(*spread)
 
@@ -95,10 +163,11 @@ def timed_run(folder: Path, between: float, *, facts: dict[str, object] | None =
     return Run.read(write_run(folder, listed))
 
 
-def test_the_spread_is_that_between_processes_and_not_between_replicates(tmp_path: Path) -> None:
+def test_the_spread_of_pairs_is_not_that_between_replicates(tmp_path: Path) -> None:
     found = certainty(timed_run(tmp_path, 0.03))
     assert found is not None
-    assert found.spread.between == pytest.approx(0.03, rel=0.15)
+    assert found.spread.pairs == pytest.approx(0.03 * 2**0.5, rel=0.15)
+    assert found.spread.processes > 0.4  # of four replicates, each half as long again as the one before
     assert 0.005 < found.spread.within < 0.03
     assert (found.replicates, found.comparisons) == (4, 40)
     assert found.coverage >= 0.93

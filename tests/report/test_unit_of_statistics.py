@@ -126,7 +126,7 @@ def test_the_last_attempt_is_read_and_all_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        ({"unstable": "load: others used 1.50 of 2 cores; spread: wide"}, "unstable (load)"),
+        ({"unstable": "load: others used 1.50 of 2 cores; spread: wide"}, "unstable (load, spread)"),
         ({"relative_error": None}, "not held against the reference"),
     ],
 )

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from harness.report.pairs import Process
 from harness.report.statistics import Estimate, estimate
 from harness.report.verdicts import Comparison, Verdict, independent_ratio, judge, paired_ratio
 
 
 def compared(low: float, value: float, high: float, p_value: float, processes: int = 5) -> Comparison:
     return Comparison(Estimate(value, low, high, p_value, processes))
+
+
+def lone_medians(seconds: dict[int, float]) -> dict[Hashable, Process]:
+    """Processes that took no turns."""
+    return {block: Process(value) for block, value in seconds.items()}
 
 
 def word(comparison: Comparison) -> str:
@@ -45,7 +52,7 @@ def test_sameness_is_symmetric_in_the_ratio() -> None:
 def test_one_process_however_fast_is_no_verdict() -> None:
     lone = Comparison(estimate([3.0]))
     assert judge([lone]) == [Verdict("invalid", "one process only")]
-    assert word(Comparison(paired_ratio({0: 1.0}, {1: 1.0}))) == "invalid"
+    assert word(Comparison(paired_ratio(lone_medians({0: 1.0}), lone_medians({1: 1.0})))) == "invalid"
 
 
 def test_what_is_invalid_says_why_and_is_left_out_of_the_correction() -> None:
@@ -67,14 +74,14 @@ def test_pairs_cancel_what_a_block_does_to_both_sides() -> None:
     drift = [1.0, 2.0, 4.0, 8.0, 16.0]
     theirs = {i: 1.1 * d for i, d in enumerate(drift)}
     ours = {i: d * (1 + 1e-4 * i) for i, d in enumerate(drift)}
-    assert word(Comparison(paired_ratio(theirs, ours))) == "faster"
+    assert word(Comparison(paired_ratio(lone_medians(theirs), lone_medians(ours)))) == "faster"
     # the same numbers, not paired: the drift drowns the difference
     assert word(Comparison(independent_ratio(list(theirs.values()), list(ours.values())))) == "ambiguous"
 
 
 def test_pairs_are_by_block_not_by_position() -> None:
     theirs, ours = {0: 1.0, 1: 2.0, 2: 4.0}, {2: 4.0, 1: 2.0, 0: 1.0, 3: 100.0}
-    found = paired_ratio(theirs, ours)
+    found = paired_ratio(lone_medians(theirs), lone_medians(ours))
     assert (found.value, found.low, found.high, found.processes) == (1.0, 1.0, 1.0, 3)
 
 

@@ -45,8 +45,8 @@ def draw(run: Run) -> Iterator[Picture]:
     title = "Power to find a slowdown at this run's spread"
     legend(drawn, title, [handle(name, look) for name, look in colored.items()])
     caption = (
-        f"One comparison, judged by itself, before the correction over a grid; processes differ by "
-        f"{percent(found.spread.between)}, samples within one by {percent(found.spread.within)}. A "
+        f"One comparison, judged by itself, before the correction over a grid; ratios within a "
+        f"replicate differ by {percent(found.spread.pairs)} between replicates. A "
         f"difference below 3 % is of no practical importance. Dashed: {percent(TARGET)}."
     )
     yield Picture("power", title, caption, found.power, drawn)

@@ -24,8 +24,9 @@ MAXIMUM_ROWS = 100
     study="throughput",
     order=90,
     explanation=(
-        "The spread between processes and within them is that of this run; coverage, false positives and "
-        "power follow from it by simulation, through the very functions that judged the run."
+        "The spread of processes, of pairs and within a process is that of this run; coverage, false "
+        "positives and power follow from it by simulation, through the very functions that judged the run. "
+        "A pair is two backends in one replicate, which took turns: what the machine did to both cancels."
     ),
     optional=True,
 )
@@ -48,8 +49,8 @@ def _sentence(found: Certainty) -> str:
         for row in shares
     ]
     return (
-        f"Processes differ by {percent(found.spread.between)} and samples within one by "
-        f"{percent(found.spread.within)} (standard deviations of a stable case); at that, a slowdown of "
+        f"Processes of one backend differ by {percent(found.spread.processes)}, ratios of two backends in "
+        f"one replicate by {percent(found.spread.pairs)} (standard deviations); at that, a slowdown of "
         f"{percent(NAMED_SLOWDOWN)} is found by {listed(words)} of trials."
     )
 
@@ -63,8 +64,11 @@ def _details(found: Certainty) -> list[str]:
     ]
     return [
         *(changed if found.speed_change > STEADY_SPEED else []),
+        f"Within a process, its speed drifts by {percent(found.spread.drift)} from round to round, and "
+        f"samples of one round differ by {percent(found.spread.within)}.",
         f"The 95 % intervals of {counted(found.replicates, 'process', 'processes')} hold the true time in "
-        f"{percent(found.coverage)} of trials.",
+        f"{percent(found.coverage)} of trials, and the true ratio of two backends in "
+        f"{percent(found.coverage_of_ratios)}.",
         f"Of identical code over a grid of {counted(found.comparisons, 'comparison')}, "
         f"{percent(wrong.of_comparisons)} of the comparisons, and {percent(wrong.of_grids)} of the grids "
         "anywhere, are called faster or slower.",

@@ -1,6 +1,6 @@
 """Speed-ups of each backend over each other one: geometric mean and worst point, per cell and pass.
 
-Ratios are taken within a replicate, where both ran next to each other; the interval of a mean over many
+Ratios are taken within a replicate, where both took turns; the interval of a mean over many
 settings is that of its values in the replicates.
 """
 
@@ -16,9 +16,10 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.machines import AXIS, apart
+from harness.report.pairs import pair_ratios
 from harness.report.statistics import Estimate, estimate, geometric_mean
 from harness.report.summaries.grouping import groups, least, most
-from harness.report.summaries.throughput import Throughput, by_replicate, throughput, why_invalid
+from harness.report.summaries.throughput import Throughput, by_replicate, throughput, why_no_pairs
 from harness.report.verdicts import WORDS, Comparison, judge, paired_ratio
 
 
@@ -77,11 +78,10 @@ def _shared(timed: Throughput, backend: str, peer: str) -> pd.DataFrame:
         theirs = theirs_by_setting.get(setting, ours.iloc[:0])
         ratio = paired_ratio(by_replicate(theirs), by_replicate(ours))
         if ratio.processes:
-            pairs = theirs.merge(ours, on="replicate", suffixes=("_peer", ""))
-            ratios = dict(zip(pairs["replicate"], pairs["seconds_peer"] / pairs["seconds"], strict=True))
+            ratios = pair_ratios(by_replicate(theirs), by_replicate(ours))
             axes = {axis: ours[axis].iloc[0] for axis in timed.axes}
             rows.append({**axes, "ratio": ratio.value, "ratios": ratios})
-            comparisons.append(Comparison(ratio, why_invalid(ours, theirs)))
+            comparisons.append(Comparison(ratio, why_no_pairs(ours, theirs)))
     verdicts = [verdict.word for verdict in judge(comparisons)]
     return pd.DataFrame(rows).assign(verdict=verdicts) if rows else pd.DataFrame()
 

@@ -1,13 +1,13 @@
 """Throughput: seconds of one call per backend and setting, and the speed-up over a reference backend.
 
 The process is the unit: of each, the median of the samples of its last attempt, the first that nothing
-disturbed (or the last that there was time for).  Speed-ups are ratios within one replicate, where both
-backends ran next to each other.
+disturbed (or the last that there was time for).  Speed-ups are ratios within one replicate, and there within
+each round, where both backends took turns (see `harness.report.pairs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.pairs import Process, in_turn
 from harness.report.statistics import Estimate, estimate
-from harness.report.summaries.grouping import groups, has, in_order
+from harness.report.summaries.grouping import groups, has, in_order, records
 from harness.report.verdicts import Comparison, judge, paired_ratio
 from harness.report.words import counted
 
@@ -24,6 +25,9 @@ PREFERRED_REFERENCE = "torch"
 """What people know; where it was not measured, the slowest of the backends measured most often stands in."""
 
 STUDY = "throughput"
+
+CANCELLED = ("drift", "spread")
+"""Kinds of disturbance that are of the samples alone, and cancel between backends that took turns."""
 
 COMPILATION = ("compile_seconds", "pieces_compiled", "pieces_loaded")
 """What was compiled for a case, or loaded from disk, in its process: the most in any of them."""
@@ -40,7 +44,7 @@ class Throughput:
     axes: what makes a setting: every axis but the backend.
     reference: the backend that has speed-up 1.
     processes: one row per case: axes, backend, replicate, seconds (the median of its samples),
-        first_call_seconds, unstable (what disturbed it, or None), attempts.
+        first_call_seconds, unstable (what disturbed it, or None), attempts, process (a `Process`).
     """
 
     frame: pd.DataFrame
@@ -84,11 +88,29 @@ def _processes(measured: pd.DataFrame) -> pd.DataFrame:
     cases = measured.drop_duplicates("key").set_index("key", drop=False)
     cases = cases.drop(columns=["seconds"])
     cases["seconds"] = last_attempt(timed).groupby("key")["seconds"].median()
+    rounds = _rounds(last_attempt(timed))
+    known = zip(cases["key"], cases["seconds"], strict=True)
+    processes = [Process(seconds, rounds.get(key, {})) for key, seconds in known]
+    cases["process"] = pd.Series(processes, index=cases.index, dtype=object)
     cases["first_call_seconds"] = timed[timed["phase"] == "first_call"].groupby("key")["seconds"].first()
     for column, absent in (("unstable", None), ("attempts", 1)):
         if column not in cases:
             cases[column] = absent
     return cases.dropna(subset=["seconds"]).reset_index(drop=True)
+
+
+def _rounds(samples: pd.DataFrame) -> dict[str, dict[Hashable, float]]:
+    """Key -> the median of each round that was taken in turn with others.  The name of a round holds who took
+    turns and which attempt it was: those of another time are other rounds."""
+    if not has(samples, "round", "together") or samples["together"].isna().all():
+        return {}
+    names = ["key", "together", "attempt", "round"]
+    medians = samples.dropna(subset=["together", "round"]).groupby(names)["seconds"].median()
+    found: dict[str, dict[Hashable, float]] = {}
+    for row in records(medians.reset_index()):
+        name = (row["together"], row["attempt"], row["round"])
+        found.setdefault(row["key"], {})[name] = row["seconds"]
+    return found
 
 
 def last_attempt(timed: pd.DataFrame) -> pd.DataFrame:
@@ -148,27 +170,49 @@ def _comparison(part: pd.DataFrame, cases: pd.DataFrame, reference: str | None) 
     """Seconds of the reference over seconds of this backend, within each replicate of the same setting."""
     here = (cases["backend"] == reference) & (cases["setting"] == part["setting"].iloc[0])
     ratio = paired_ratio(by_replicate(cases[here]), by_replicate(part))
-    return Comparison(ratio, why_invalid(part, cases[here]))
+    return Comparison(ratio, why_no_pairs(part, cases[here]))
 
 
-def by_replicate(cases: pd.DataFrame) -> dict[Hashable, float]:
-    """Replicate -> seconds."""
-    return dict(zip(cases["replicate"], cases["seconds"], strict=True))
+def by_replicate(cases: pd.DataFrame) -> dict[Hashable, Process]:
+    """Replicate -> what its process took."""
+    return dict(zip(cases["replicate"], cases["process"], strict=True))
 
 
-def why_invalid(*sides: pd.DataFrame) -> str | None:
+def why_no_pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> str | None:
+    """Why no verdict may rest on these pairs, or None.
+
+    Where all of them took turns, it is no reason that samples drifted or spread: what both sides met
+    cancels in their ratio, and the rest is in its interval.
+    """
+    one, other = by_replicate(ours), by_replicate(theirs)
+    shared = [block for block in one if block in other]
+    turns = bool(shared) and all(in_turn(one[block], other[block]) for block in shared)
+    return why_invalid(ours, theirs, harmless=CANCELLED if turns else ())
+
+
+def why_invalid(*sides: pd.DataFrame, harmless: Sequence[str] = ()) -> str | None:
     """Why no verdict may rest on these processes, or None: some stayed unstable, were not proven right, or
-    ran on different machines."""
+    ran on different machines.
+
+    Args:
+        harmless: what may have disturbed them all the same.
+    """
     processes = pd.concat(sides)
     if "relative_error" in processes and processes["relative_error"].isna().any():
         return "not held against the reference"
     if "machine" in processes and processes["machine"].dropna().nunique() > 1:
         return "measured on different machines"
-    unstable = processes.loc[processes["unstable"].notna(), "unstable"]
-    if unstable.empty:
+    reasons = [kinds_of(why) for why in processes["unstable"].dropna()]
+    left = [kinds for kinds in ([k for k in found if k not in harmless] for found in reasons) if kinds]
+    if not left:
         return None
-    kinds = dict.fromkeys(str(why).partition(":")[0] for why in unstable)
-    return f"{counted(len(unstable), 'process', 'processes')} unstable ({', '.join(kinds)})"
+    kinds = dict.fromkeys(kind for found in left for kind in found)
+    return f"{counted(len(left), 'process', 'processes')} unstable ({', '.join(kinds)})"
+
+
+def kinds_of(why: object) -> list[str]:
+    """ "load: others used 1.50 of 2 cores; spread: wide" -> load, spread."""
+    return [reason.partition(":")[0].strip() for reason in str(why).split("; ")]
 
 
 def _speedup(ratio: Estimate) -> dict[str, float]:

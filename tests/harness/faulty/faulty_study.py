@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from harness.measure.timing import Pause
 from harness.outcome import Measured
 from harness.studies.study import STUDIES, Study, StudyAxes
 
@@ -35,6 +36,9 @@ class Faulty(Study):
 
     def measure(self, case, context):
         time.sleep(case.axes["pause_seconds"])
+        if case.axes["how"] == "pause_for_ever":
+            while True:
+                context.company.pause(Pause())
         FAULTS[case.axes["how"]]()
         number = case.axes["number"]
         squares = [number * i**2 for i in range(4)]

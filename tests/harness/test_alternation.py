@@ -1,0 +1,166 @@
+"""Cases of one comparison take turns, round by round, and none is lost however another of them ends."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+import pytest
+
+from harness.alternation import Limits, alternate
+from harness.case import Case
+from harness.measure import timing
+from harness.measure.stability import Budget, Watch
+from harness.measure.timing import Pause, alternately, measuring, time_steadily
+from harness.outcome import Failed, Measured, Outcome
+from harness.report.pairs import Process, pair_ratio
+from tests.harness.test_supervisor import outcome_of
+
+LIMITS = Limits(budget_seconds=0.1, max_seconds=1.0, hang_seconds=1.0)
+ROUND, WANTS, DONE = Pause(), Pause(wants_again=True), Pause(wants_again=False)
+MEASURED = Measured({"seconds": [1.0]}, {})
+
+
+class Scripted:
+    """A worker that says what its script says, and writes down who went on when, and what it was told."""
+
+    def __init__(self, name: str, script: Sequence[Outcome | Pause], log: list[tuple[str, bool]]) -> None:
+        self.name, self._script, self._log = name, iter(script), log
+        self.together: str | None = None
+
+    def begin(self, case: Case, *, together: str, **limits: float) -> Outcome | Pause:
+        assert limits == vars(LIMITS)
+        self.together = together
+        return next(self._script)
+
+    def go_on(self, *, again: bool) -> Outcome | Pause:
+        self._log.append((self.name, again))
+        return next(self._script)
+
+
+def turns_of(scripts: dict[str, list[Outcome | Pause]]) -> tuple[dict[str, Outcome], list[tuple[str, bool]]]:
+    """How each ended, and the log."""
+    log: list[tuple[str, bool]] = []
+    workers = {name: Scripted(name, script, log) for name, script in scripts.items()}
+    cases = [Case("throughput", {"backend": name}) for name in scripts]
+    ended = {c.backend: o for c, o, _ in alternate(cases, lambda case: workers[case.backend], LIMITS)}
+    assert len({worker.together for worker in workers.values()}) == 1
+    return ended, log
+
+
+def test_each_has_a_turn_in_every_round() -> None:
+    names = ("a", "b", "c")
+    ended, log = turns_of({name: [*[ROUND] * 20, DONE, MEASURED] for name in names})
+    assert ended == dict.fromkeys(names, MEASURED)
+    rounds = [tuple(name for name, _ in log[i : i + 3]) for i in range(0, len(log), 3)]
+    assert all(sorted(one) == list(names) for one in rounds)
+    assert len(set(rounds)) > 3, "the order is drawn anew for each round"
+
+
+def test_an_attempt_ends_for_all_together_and_is_made_again_by_all() -> None:
+    """b has fewer rounds, and is content; a is not, so both measure again, then neither."""
+    _, log = turns_of(
+        {
+            "a": [ROUND, ROUND, ROUND, WANTS, ROUND, DONE, MEASURED],
+            "b": [ROUND, DONE, ROUND, DONE, MEASURED],
+        }
+    )
+    assert Counter(name for name, _ in log) == {"a": 6, "b": 4}
+    told = [again for name, again in log if name == "b"]
+    assert told == [False, True, False, False]
+    # b waited at its end until a was at its own
+    assert [name for name, _ in log][:4].count("b") <= 2
+
+
+def test_what_becomes_of_one_is_no_matter_to_the_others() -> None:
+    broken = Failed("worker killed by signal SIGSEGV", "")
+    ended, _ = turns_of(
+        {
+            "dies_at_once": [broken],
+            "dies_later": [ROUND, ROUND, broken],
+            "lives": [*[ROUND] * 5, DONE, MEASURED],
+        }
+    )
+    assert ended == {"dies_at_once": broken, "dies_later": broken, "lives": MEASURED}
+
+
+def test_a_worker_that_pauses_for_ever_is_ended_as_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = outcome_of("pause_for_ever", monkeypatch, hang_seconds=2.0)
+    assert isinstance(found, Failed)
+    assert found.reason == "no answer within 2 s: ended as hung"
+
+
+class Machine:
+    """A clock that calls alone move, on a machine that halves and doubles its speed."""
+
+    def __init__(self) -> None:
+        self.now, self.slowness = 0.0, itertools.cycle([1.0] * 7 + [2.0] * 5)
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    process_time = perf_counter
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds * next(self.slowness)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(timing, "time", made)
+    return made
+
+
+def process_of(found: timing.Timing) -> Process:
+    samples = [s for s in found.samples if s.phase == "sample" and s.attempt == found.samples[-1].attempt]
+    rounds = {r: [s.seconds for s in samples if s.round == r] for r in {s.round for s in samples}}
+    return Process(median(s.seconds for s in samples), {r: median(v) for r, v in rounds.items()})
+
+
+def test_measurements_in_one_process_take_turns() -> None:
+    order: list[str] = []
+
+    def steps(name: str) -> timing.Measuring:
+        return measuring(lambda: order.append(name), lambda: None, 1e-4, Budget(1))
+
+    found = alternately(steps("a"), steps("b"))
+    assert [t.samples[-1].attempt for t in found] == [found[0].samples[-1].attempt] * 2
+    runs = [(name, len(list(group))) for name, group in itertools.groupby(order)]
+    assert len(runs) > 2 * timing.MINIMUM_SAMPLES, "they took turns"
+    assert {name for name, _ in runs} == {"a", "b"}
+
+
+def test_warm_ups_between_rounds_are_kept_apart(machine: Machine) -> None:
+    pauses: list[Pause] = []
+
+    def pause(at: Pause) -> bool:
+        pauses.append(at)
+        return bool(at.wants_again)
+
+    found = time_steadily(lambda: machine.work(1e-3), lambda: None, 0.05, Budget(1), Watch, pause)
+    last = found.samples[-1].attempt
+    rounds = {s.round for s in found.samples if s.phase == "sample" and s.attempt == last}
+    assert len(rounds) >= timing.MINIMUM_SAMPLES
+    warm = [s.round for s in found.samples if s.phase == "warmup" and s.attempt == last]
+    assert set(rounds) <= set(warm), "each round begins with a warm-up: others have used the caches"
+    assert sum(p.wants_again is None for p in pauses) == sum(
+        len({s.round for s in found.samples if s.phase == "sample" and s.attempt == a})
+        for a in range(last + 1)
+    )
+
+
+def test_a_long_call_is_a_round_of_its_own_without_warm_up(machine: Machine) -> None:
+    found = time_steadily(lambda: machine.work(0.5), lambda: None, 0.05, Budget(1))
+    sampled = [s for s in found.samples if s.phase == "sample"]
+    assert [s.round for s in sampled] == list(range(timing.MINIMUM_SAMPLES))
+    assert sum(s.phase == "warmup" for s in found.samples) == 1
+
+
+def test_pairs_see_through_a_machine_that_changes_its_speed() -> None:
+    """One has a tenth more to do; the machine is twice as slow in every other round."""
+    fast = Process(1.0, {r: 1.0 + r % 2 for r in range(9)})
+    slow = Process(2.2, {r: 1.1 * (1.0 + r % 2) for r in range(9)})
+    assert pair_ratio(slow, fast) == pytest.approx(1.1)
