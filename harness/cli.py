@@ -287,13 +287,14 @@ def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> 
     from rich.console import Console
 
     from harness.progress import Terminal
+    from harness.remaining import Remaining
     from harness.report import write_report
     from harness.run import execute
 
     console = Console(stderr=False)
     with told_to_end():
         try:
-            with Terminal(console) as observer:
+            with Terminal(console, Remaining.of(folder)) as observer:
                 summary = execute(folder, observer, make_executor, corpus)
         except (KeyboardInterrupt, Interrupted):
             print(f"interrupted; the report covers what had ended\n{write_report(folder)}")

@@ -19,6 +19,7 @@ from implementations.hints import Hint, Pass, hint_of
 REPORT_OF_A_STUDY = 17.0
 REPORT_OF_A_CASE = 0.07
 """What the report costs, over a fresh interpreter that imports NumPy."""
+REPORT = "the report"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def forecast(plan: Plan, cases: Sequence[Case], rates: Rates) -> Forecast:
     shared = {
         "starting processes": sum(hints[backend].loading + LOADED_BY_A_WORKER for _, backend in workers),
         "compiling": sum(compiling),
-        "the report": REPORT_OF_A_STUDY * studies + REPORT_OF_A_CASE * len(cases),
+        REPORT: REPORT_OF_A_STUDY * studies + REPORT_OF_A_CASE * len(cases),
     }
     return Forecast(
         tuple((case, seconds(case)) for case in cases),

@@ -104,7 +104,7 @@ class Worker:
         context = Context(self.backend, self.num_threads, self.corpus, budget_seconds, max_seconds, company)
         before = self.backend.compilation()
         try:
-            study = STUDIES[case.study]
+            study = STUDIES.only(case.study)
             reason = study.why_not(case, context)
             outcome = Unsupported(reason) if reason else study.measure(case, context)
             return with_compilation(outcome, before, self.backend.compilation())

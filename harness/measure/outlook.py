@@ -21,7 +21,7 @@ from implementations.registry import CELLS
 
 CALLS_OF_THE_REFERENCE = 30.0
 """NumPy calls per step and gate in the float64 reference; a backward doubles the forward's."""
-LOADED_BY_A_WORKER = 5.0
+LOADED_BY_A_WORKER = 3.0
 """What a worker loads beside its backend, over a fresh interpreter that imports NumPy."""
 EXPONENTIAL = 500.0
 """An exponential, its sum and their way through memory, in FLOP of a small product."""
@@ -64,6 +64,10 @@ class Rates:
             flop=_best(lambda: left @ right, 50) / (2.0 * 32 * 64 * 256),
             interpreter=min(_interpreter() for _ in range(4)),
         )
+
+
+TYPICAL = Rates(multiply_add=4.5e-8, call=6.5e-7, flop=2e-11, interpreter=0.16)
+"""Of a server's core, for who will correct them by what he sees."""
 
 
 def _interpreter() -> float:

@@ -14,7 +14,6 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.lock import OwnedLock
 from harness.report import claims_page, overview, pages, reasons
-from harness.report.drawing import save, style
 from harness.report.escape import file_stem, one_line
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
@@ -131,6 +130,8 @@ def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Sec
 
 
 def _pictures(run: Run, section: str, folder: Path, problems: list[str]) -> Iterator[Shown]:
+    from harness.report.drawing import style  # a second's worth of imports, for runs that have figures alone
+
     kinds = [(kind.order, name, kind) for name, kind in FIGURES.items() if kind.question == section]
     for _, name, kind in sorted(kinds, key=lambda entry: entry[:2]):
         try:
@@ -149,6 +150,8 @@ def _named(error: Exception) -> str:
 
 def saved(picture: Picture, folder: Path) -> Shown:
     """Write a picture and its data into `folder`, and give what the page shows of it."""
+    from harness.report.drawing import save
+
     stem = folder / picture.name
     save(picture.figure, stem)
     write_csv(picture.data, stem.with_suffix(".csv"))

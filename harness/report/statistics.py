@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +71,8 @@ def distinguishable(p_values: ArrayLike) -> NDArray[np.bool_]:
     found = np.zeros(p.shape, dtype=bool)
     known = ~np.isnan(p)
     if known.any():
+        from scipy import stats  # half a second to import
+
         found[known] = stats.false_discovery_control(p[known]) <= FALSE_DISCOVERY_RATE
     return found
 
@@ -125,6 +127,8 @@ def line(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Line | Non
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(np.unique(xs)) < 2:
         return None
+    from scipy import stats
+
     fit = stats.linregress(xs, ys)
     return Line(float(fit.slope), float(fit.intercept), float(fit.stderr) if len(xs) > 2 else np.nan)
 
@@ -162,7 +166,7 @@ def power_law(x: ArrayLike, y: ArrayLike, group: ArrayLike) -> PowerLaw | None:
         return PowerLaw(slope, np.nan, np.nan, len(xs))
     residual = ys - slope * xs
     error = float(np.sqrt(residual @ residual / free / spread))
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, free)) * error
+    half = float(special.stdtrit(free, 0.5 + CONFIDENCE / 2)) * error
     return PowerLaw(slope, slope - half, slope + half, len(xs))
 
 

@@ -26,7 +26,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from harness.report.pairs import Process, pair_ratios
 from harness.report.statistics import CONFIDENCE, Estimate, distinguishable, estimate
@@ -90,6 +89,8 @@ def independent_ratio(theirs: ArrayLike, ours: ArrayLike) -> Estimate:
     if not np.ptp(a) and not np.ptp(b):
         exact = float(np.exp(centre))
         return Estimate(exact, exact, exact, float(centre == 0), fewest)
+    from scipy import stats  # half a second to import
+
     test = stats.ttest_ind(a, b, equal_var=False)
     low, high = test.confidence_interval(CONFIDENCE)
     return Estimate(

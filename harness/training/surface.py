@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from harness.clipping import Clipping
 from harness.training.model import Batch, SequenceModel
@@ -36,6 +35,8 @@ class OneUnit:
 
     def loss(self, weight: Array | float, bias: Array | float) -> tuple[Array, Array, Array]:
         """L, ∂L/∂w and ∂L/∂b, each in the shape of w and b together, by forward differentiation."""
+        from scipy.special import expit  # a quarter of a second to import
+
         weight, bias = np.broadcast_arrays(np.float64(weight), np.float64(bias))
         h = np.full(weight.shape, self.initial)
         by_weight, by_bias = np.zeros(weight.shape), np.zeros(weight.shape)

@@ -12,6 +12,7 @@ import pytest
 from implementations import BACKENDS, CELLS, Backend, BackendUnavailable, Cell, Registry, load_backend
 from implementations import registry as registry_module
 from implementations.registry import UnknownName
+from tests.harness.command import ROOT
 
 EXPECTED_CELLS = {
     "rnn_tanh",
@@ -116,3 +117,23 @@ def test_names_cost_no_heavy_import() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_one_definition_is_had_without_the_others() -> None:
+    """A worker needs one study; what the others import is not waited for."""
+    script = """
+import sys
+from harness.studies.study import STUDIES
+only = STUDIES.only("throughput")
+assert "harness.studies.gradient_decay" not in sys.modules, "the other studies were imported"
+assert STUDIES["throughput"] is only
+assert "gradient_decay" in STUDIES
+assert STUDIES.only("limits").name == "limits"  # of a module that is called otherwise
+try:
+    STUDIES.only("os.path")
+except KeyError as miss:
+    print(miss)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("unknown study 'os.path'")

@@ -17,7 +17,7 @@ max_seconds = 1000
 backend = ["numpy", "faulty"]
 cell = ["rnn_tanh"]
 dtype = ["float64"]
-seq_len = [2, 113, 114, 115, 116, 117, 118, 119, 3]
+seq_len = [2, 113, 114, 115, 116, 117, 118, 3]
 hidden_size = [4]
 """
 
@@ -38,7 +38,6 @@ def entries(tmp_path_factory):
         (114, "no answer within 5 s: ended as hung"),
         (115, "RuntimeError: went wrong on purpose"),
         (116, "worker exited with status 3"),
-        (119, "no answer within 5 s: ended as hung"),
     ],
 )
 def test_failed_with_its_reason(entries, seq_len, reason):
@@ -66,5 +65,5 @@ def test_unsupported_is_not_failed(entries):
 
 def test_all_the_others_are_measured(entries):
     others = {key: o for key, o in entries.items() if key[0] == "numpy" or key[1] in (2, 3)}
-    assert len(others) == 11
+    assert len(others) == 10
     assert all(isinstance(o, Measured) and o.facts["agrees"] for o in others.values())

@@ -15,8 +15,16 @@ from tests.harness.command import only_run, run_all, start, write_plan
 
 PLAN = """
 name = "kill"
+[studies.faulty]
+backend = ["numpy", "naive"]
+how = ["well"]
+number = [1, 2, 3, 4, 5, 6, 7, 8]
+pause_seconds = 0.05
+"""
+"""A study without figures: what is tested is the run around it, not its report."""
+TIMED = """
+name = "kill"
 replicates = 1
-budget_seconds = 0.05
 [studies.throughput]
 backend = ["numpy", "naive"]
 cell = ["rnn_tanh"]
@@ -25,6 +33,7 @@ seq_len = [1, 2, 3, 4, 5, 6, 7, 8]
 batch_size = [1]
 hidden_size = [4]
 """
+"""Cases that take turns."""
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ def test_kill_leaves_no_orphan_and_resume_completes(tmp_path, plan, count):
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path, plan):
     results = tmp_path / "results"
-    assert run_all("--plan", plan, "--results", results, "--axis", "seq_len=1").returncode == 0
+    assert run_all("--plan", plan, "--results", results, "--axis", "number=1").returncode == 0
     before, _ = rows(only_run(results))
     done = run_all("--resume", "latest", "--results", results)
     assert done.returncode == 0
@@ -94,7 +103,8 @@ def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
     assert len(rows(folder)[0]) == 16
 
 
-def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
+def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path):
+    plan = write_plan(tmp_path / "timed.toml", TIMED)
     process = start("--plan", plan, "--results", tmp_path / "results")
     wait_for_rows(tmp_path / "results", 4, process)
     seen = []
