@@ -2,13 +2,14 @@
 # make test   the same set-up, then every test
 # make bench  pytest-benchmark, grouped by cell and pass
 # make faults the long form of the fault suite: 100 kill points; writes docs/faults.md
+# make selftest  the self-test, on a machine that does nothing else; writes docs/selftest.md
 # make lint   style, types, import rules
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench faults lint setup clean
+.PHONY: run test bench faults selftest lint setup clean
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.installed
@@ -23,13 +24,16 @@ run: setup
 	$(BIN)/python run_all.py
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 bench: setup
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 faults: setup
 	$(BIN)/python -m pytest tests/faults tests/meta/test_guards.py --numprocesses 0 --kill-points 100 --write-faults
+
+selftest: setup
+	$(BIN)/python -m harness selftest --markdown docs/selftest.md --json results/selftest.json
 
 lint: setup
 	$(BIN)/ruff check .

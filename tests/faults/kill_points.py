@@ -25,7 +25,7 @@ from harness.plan import Plan
 from tests.faults.driver import digest
 from tests.harness.command import FAULTY, ROOT
 
-CASES = 240
+CASES = 120
 PLAN = {
     "name": "killed",
     "num_threads": 1,

@@ -166,7 +166,10 @@ def test_names_do_not_run_out() -> None:
     assert list(short_names(entries).values())[-3:] == ["Z", "27", "28"]
 
 
-def test_the_whole_report_is_written(folder: Path) -> None:
+def test_the_report_of_times_and_memory_is_written(tmp_path: Path) -> None:
+    """Of one cell; the other studies' figures know nothing of machines."""
+    confined = [item for item in two_machines() if item[0].study in ("throughput", "memory")]
+    folder = write_run(tmp_path / "run", [i for i in confined if i[0].axes["cell"] == "gru"], FACTS)
     write_report(folder)
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "machine A" in text

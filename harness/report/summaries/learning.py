@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import VARIANT, variant
@@ -108,6 +107,8 @@ def foretold(trainings: pd.DataFrame) -> Foretold | None:
     if not len(solved) or not len(unsolved):
         return None
     # an exact zero is −inf, below everything: ranks need no more
+    from scipy import stats  # half a second to import
+
     ranks = stats.rankdata(np.concatenate([solved, unsolved]))
     found = stats.mannwhitneyu(ranks[: len(solved)], ranks[len(solved) :], alternative="two-sided")
     share = float(found.statistic) / (len(solved) * len(unsolved))
