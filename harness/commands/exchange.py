@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+from harness.commands.options import Results
+
 _FORMATS = "pytest-benchmark, pyperf, gbench, csv or parquet"
 
 

@@ -1,0 +1,146 @@
+"""`python run_all.py`, and `python -m harness run`: a plan from its cases to its report."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands.options import Redact, Results
+from harness.errors import Interrupted, UserError
+from harness.signals import told_to_end
+
+if TYPE_CHECKING:
+    from harness.run import MakeExecutor
+
+
+def run(
+    plan: Annotated[str, typer.Option(help="A preset's name, or the path of a TOML file.")] = "quick",
+    study: Annotated[
+        list[str] | None, typer.Option(help="Only this study of the plan; may be repeated.")
+    ] = None,
+    axis: Annotated[
+        list[str] | None, typer.Option(help="Replace an axis, NAME=VALUE,VALUE; may be repeated.")
+    ] = None,
+    backend: Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Text for inputs=text; default: the Python standard library.")
+    ] = None,
+    results: Results = Path("results"),
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run: its id, its folder, or 'latest'.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|slurm", help="Run on a Dask cluster: its scheduler's address, or 'slurm'."
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|LOW-HIGH", help="With slurm: how many jobs to submit.")
+    ] = None,
+    redact: Redact = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cases and about how long each takes, run nothing.")
+    ] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List plans, studies, backends, cells, initializations.")
+    ] = False,
+) -> None:
+    """Run every study of a plan and write the report."""
+    if list_:
+        from harness.commands.lists import print_lists
+
+        print_lists(None)
+    elif resume is not None:
+        if study or axis or backend or redact:
+            raise UserError("--resume goes on with the run's own plan", remedy="leave the other options out")
+        from harness.commands.foretell import foretell_rest
+        from harness.folder import find_run
+
+        folder = find_run(resume, results)
+        foretell_rest(folder) if dry_run else _execute(folder, corpus, _executor_for(scheduler, workers))
+    else:
+        where = _executor_for(scheduler, workers)
+        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run, where)
+
+
+def _run_plan(
+    name: str,
+    studies: list[str],
+    axes: list[str],
+    backends: list[str],
+    corpus: Path | None,
+    results: Path,
+    redact: bool,
+    dry_run: bool,
+    make_executor: MakeExecutor,
+) -> None:
+    from harness.plan import load_plan, parse_axis
+    from harness.training.corpora import read_corpus
+
+    if corpus is not None:
+        read_corpus(str(corpus))
+    plan = load_plan(name).select(
+        studies,
+        dict(parse_axis(text) for text in axes),
+        backends,
+        None if corpus is None else str(corpus.resolve()),
+    )
+    if dry_run:
+        from harness.commands.foretell import foretell
+
+        foretell(plan, plan.cases())
+        return
+    from harness.doctor import warnings
+    from harness.folder import create_run
+    from harness.measure.environment import read
+
+    found = read()
+    recorded = found.model_dump(mode="json")
+    recorded["warnings"] = [asdict(warning) for warning in warnings(found, results)]
+    command = shlex.join(["python", *sys.argv])
+    with make_executor(plan) as executor:  # can it be reached? before anything is written
+        folder = create_run(results, plan, recorded, command, redacted=redact)
+        _execute(folder, None if plan.corpus is None else Path(plan.corpus), lambda _: executor)
+
+
+def _executor_for(scheduler: str | None, workers: str | None) -> MakeExecutor:
+    """Plan -> who runs its cases: this machine, or a cluster."""
+    if scheduler is None:
+        if workers is not None:
+            raise UserError("--workers is for --scheduler slurm", remedy="leave it out")
+        from harness.local import Local
+
+        return Local
+    from harness.cluster import on_cluster
+
+    return on_cluster(scheduler, workers, functools.partial(print, flush=True))
+
+
+def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> None:
+    """Run what is left of a run, write its report, and exit with the run's status."""
+    from rich.console import Console
+
+    from harness.progress import Terminal
+    from harness.remaining import Remaining
+    from harness.report import write_report
+    from harness.run import execute
+
+    console = Console(stderr=False)
+    with told_to_end():
+        try:
+            with Terminal(console, Remaining.of(folder)) as observer:
+                summary = execute(folder, observer, make_executor, corpus)
+        except (KeyboardInterrupt, Interrupted):
+            print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
+            print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
+            raise
+        print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
+        print(write_report(folder))
+    raise typer.Exit(1 if summary.failed else 0)
