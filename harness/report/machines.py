@@ -23,13 +23,17 @@ CONFINED = frozenset({"throughput", "memory", "limits", "startup", "time_to_solv
 
 def short_names(entries: Iterable[Entry]) -> dict[str, str]:
     """Fingerprint -> "A", "B", … in the plan's order; after 26 of them "27", …"""
-    found: dict[str, None] = {}
-    for entry in entries:
-        if isinstance(entry.outcome, Measured) and AXIS in entry.outcome.facts:
-            found[str(entry.outcome.facts[AXIS])] = None
+    found = dict.fromkeys(filter(None, map(machine_of, entries)))
     return {
         label: ascii_uppercase[i] if i < len(ascii_uppercase) else str(i + 1) for i, label in enumerate(found)
     }
+
+
+def machine_of(entry: Entry) -> str | None:
+    """The fingerprint of the machine that measured it; None where nothing was measured, or nobody said where."""
+    if isinstance(entry.outcome, Measured) and AXIS in entry.outcome.facts:
+        return str(entry.outcome.facts[AXIS])
+    return None
 
 
 def apart(axes: Iterable[str]) -> list[str]:

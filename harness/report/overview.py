@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.outcome import Measured
 from harness.report.escape import one_line
 from harness.report.frames import Run
+from harness.report.machines import machine_of
 from harness.report.tables import Table
 from harness.report.words import counted, duration, listed, missing, plain, size
 
@@ -32,6 +34,7 @@ def what_and_where(run: Run) -> list[tuple[str, str]]:
         ("Cases", ending(run)),
         ("Started", _moment(run.facts.get("started_at"))),
         ("Time in cases", duration(seconds)),
+        ("Measured on", _shares(run)),
         ("Machine", _machines(run) or _machine(environment)),
         ("Threads", _threads(run, plan)),
         ("Software", _software(environment)),
@@ -134,6 +137,18 @@ def _machines(run: Run) -> str:
     )
 
 
+def _shares(run: Run) -> str:
+    """Where there were several machines: how much each measured, and how long it took there."""
+    if len(run.machines) < 2:
+        return ""
+    words = []
+    for fingerprint, name in run.machines.items():
+        there = [e for e in run.entries if machine_of(e) == fingerprint]
+        seconds = sum(entry.elapsed_seconds or 0.0 for entry in there)
+        words.append(f"{name}: {counted(len(there), 'case')} in {duration(seconds)}")
+    return "; ".join(words)
+
+
 def _gpus(recorded: Any) -> list[str]:
     entries = recorded if isinstance(recorded, list) else [recorded]
     return [
@@ -145,16 +160,17 @@ def _gpus(recorded: Any) -> list[str]:
 
 def _threads(run: Run, plan: Mapping[str, Any]) -> str:
     asked = plan.get("num_threads")
-    in_force = {
-        int(value)
-        for study in run.studies
-        for column in ("fact_num_threads", "num_threads")
-        if column in run.frame(study)
-        for value in run.measured(study)[column].dropna().unique()
-    }
     words = [f"{plain(asked)} asked for" if not missing(asked) else "as many as the process may use"]
-    if in_force:
-        words.append(f"{listed([str(n) for n in sorted(in_force)])} in force")
+    in_force: dict[str, set[int]] = {}
+    for entry in run.entries:
+        count = entry.outcome.facts.get("num_threads") if isinstance(entry.outcome, Measured) else None
+        if isinstance(count, int):
+            in_force.setdefault(run.machines.get(machine_of(entry) or "", ""), set()).add(count)
+    several = len(run.machines) > 1
+    words += [
+        f"{listed([str(n) for n in sorted(counts)])} in force" + (f" on {name}" if several and name else "")
+        for name, counts in sorted(in_force.items())
+    ]
     return ", ".join(words)
 
 

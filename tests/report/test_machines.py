@@ -155,6 +155,10 @@ def test_the_report_names_the_machines(run: Run) -> None:
     assert "2 machines, whose times are never compared" in lines["Machine"]
     assert "A: Fast CPU, 8 logical cores" in lines["Machine"]
     assert "B: Slow CPU" in lines["Machine"]
+    # what each of them did, and under how many threads
+    assert lines["Measured on"].startswith("A: ")
+    assert "; B: " in lines["Measured on"]
+    assert "2 in force on A, 2 in force on B" in lines["Threads"]
     found = SECTIONS["speedups"].answer(run)
     assert found is not None
     assert "on machine A" in found.sentence
