@@ -30,7 +30,7 @@ def short_names(entries: Iterable[Entry]) -> dict[str, str]:
 
 
 def machine_of(entry: Entry) -> str | None:
-    """The fingerprint of the machine that measured it; None where nothing was measured, or nobody said where."""
+    """The fingerprint of the machine that measured it; None where nobody did, or nobody said where."""
     if isinstance(entry.outcome, Measured) and AXIS in entry.outcome.facts:
         return str(entry.outcome.facts[AXIS])
     return None
