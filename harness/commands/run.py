@@ -13,7 +13,7 @@ import typer
 
 from harness.commands.options import Redact, Results
 from harness.errors import Interrupted, UserError
-from harness.signals import told_to_end
+from harness.signals import exit_status, told_to_end
 
 if TYPE_CHECKING:
     from harness.run import MakeExecutor
@@ -137,9 +137,11 @@ def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> 
         try:
             with Terminal(console, Remaining.of(folder)) as observer:
                 summary = execute(folder, observer, make_executor, corpus)
-        except (KeyboardInterrupt, Interrupted):
+        except (KeyboardInterrupt, Interrupted) as interrupt:
             print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
             print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
+            if isinstance(interrupt, KeyboardInterrupt):  # typer would make 130 of every signal
+                raise typer.Exit(exit_status(interrupt)) from interrupt
             raise
         print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
         print(write_report(folder))
