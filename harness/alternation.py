@@ -59,7 +59,7 @@ def alternate(
         starting: told of a case when it begins.
         work_of: what a case measures, where that is not the case itself.
     """
-    together = uuid.uuid4().hex[:12]
+    together = uuid.uuid4().hex[:12] if len(cases) > 1 else None
     paused: list[_Turn] = []
     for case in cases:
         starting(case)

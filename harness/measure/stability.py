@@ -34,6 +34,9 @@ DRIFT = 0.05
 DRIFT_SIGMAS = 3.0
 SPREAD = 0.10
 
+OF_SAMPLES = ("drift", "spread")
+"""Kinds that are of the samples alone: who takes turns meets them alike, and ratios cancel them."""
+
 PROBE_STEPS = 20_000
 """About a millisecond of Python."""
 

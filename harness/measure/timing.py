@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from harness.measure.stability import Budget, Observed, Watch, probe_seconds, why_unstable
@@ -103,6 +103,7 @@ def time_steadily(
     budget: Budget,
     watch: Callable[[Budget], Watch] = Watch,
     pause: Callable[[Pause], bool] = lambda at: bool(at.wants_again),
+    harmless: Sequence[str] = (),
 ) -> Timing:
     """The same in rounds, and again while something disturbs the samples and the time allows it.
 
@@ -110,8 +111,9 @@ def time_steadily(
         budget: what the samples may use: threads, device.
         watch: what looks at the machine meanwhile.
         pause: called at every pause; returns whether to measure again.  By default nobody else has a turn.
+        harmless: kinds of disturbance that are told, and are no reason to measure again.
     """
-    return driven(measuring(call, synchronize, budget_seconds, budget, watch), pause)
+    return driven(measuring(call, synchronize, budget_seconds, budget, watch, harmless), pause)
 
 
 def driven(steps: Measuring, pause: Callable[[Pause], bool]) -> Timing:
@@ -147,6 +149,7 @@ def measuring(
     budget_seconds: float,
     budget: Budget,
     watch: Callable[[Budget], Watch] = Watch,
+    harmless: Sequence[str] = (),
 ) -> Measuring:
     """The steps of :func:`time_steadily`.
 
@@ -168,7 +171,8 @@ def measuring(
         spent += took
         probe.append(probe_seconds())
         possible = attempt + 1 < MAXIMUM_ATTEMPTS and spent + took <= MAXIMUM_ATTEMPTS * budget_seconds
-        again = yield Pause(wants_again=possible and bool(unstable[-1]))
+        reasons = [why for why in unstable[-1] if why.partition(":")[0] not in harmless]
+        again = yield Pause(wants_again=possible and bool(reasons))
         if not (again and possible):
             break
     return Timing(samples, unstable, sum(probe[-2:]) / 2)

@@ -13,7 +13,7 @@ import psutil
 from harness.case import Case
 from harness.measure.outlook import Outlook
 from harness.measure.roofline import demands
-from harness.measure.stability import Budget, Watch
+from harness.measure.stability import OF_SAMPLES, Budget, Watch
 from harness.measure.timing import MINIMUM_SAMPLES, Timing, time_steadily
 from harness.measure.work import Sizes, flop, work
 from harness.outcome import Measured
@@ -50,6 +50,7 @@ class Throughput(PassStudy):
             Budget(context.num_threads, context.backend.device),
             functools.partial(Watch, root=company.root),
             company.pause,
+            OF_SAMPLES if company.together else (),
         )
         return Measured(
             {name: [getattr(sample, name) for sample in timing.samples] for name in COLUMNS},

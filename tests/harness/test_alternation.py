@@ -12,10 +12,11 @@ import pytest
 from harness.alternation import Limits, alternate
 from harness.case import Case
 from harness.measure import timing
-from harness.measure.stability import Budget, Watch
+from harness.measure.stability import OF_SAMPLES, Budget, Watch, Window
 from harness.measure.timing import Pause, alternately, measuring, time_steadily
 from harness.outcome import Failed, Measured, Outcome
 from harness.report.pairs import Process, pair_ratio
+from harness.report.summaries.throughput import CANCELLED
 from tests.harness.test_supervisor import outcome_of
 
 LIMITS = Limits(budget_seconds=0.1, max_seconds=1.0, hang_seconds=1.0)
@@ -90,6 +91,32 @@ def test_a_worker_that_pauses_for_ever_is_ended_as_hung(monkeypatch: pytest.Monk
     found = outcome_of("pause_for_ever", monkeypatch, hang_seconds=2.0)
     assert isinstance(found, Failed)
     assert found.reason == "no answer within 2 s: ended as hung"
+
+
+def test_who_is_alone_is_in_nobodys_company() -> None:
+    log: list[tuple[str, bool]] = []
+    worker = Scripted("a", [ROUND, DONE, MEASURED], log)
+    assert [o for _, o, _ in alternate([Case("throughput", {"backend": "a"})], lambda case: worker, LIMITS)]
+    assert worker.together is None
+
+
+def test_what_pairs_cancel_is_no_reason_to_measure_again(machine: Machine) -> None:
+    """The machine's speed changes from call to call: told either way, and measured again without company."""
+    for harmless in (OF_SAMPLES, ()):
+        found = time_steadily(
+            lambda: machine.work(3e-3), lambda: None, 0.1, Budget(9), harmless=harmless, watch=Quiet
+        )
+        assert {why.partition(":")[0] for why in found.unstable[-1]} <= set(OF_SAMPLES)
+        assert found.unstable[-1]
+        assert (len(found.unstable) > 1) == (not harmless)
+    assert OF_SAMPLES == CANCELLED
+
+
+class Quiet(Watch):
+    """Nobody else is at work."""
+
+    def end(self) -> Window:
+        return Window(self._before, self._before, cores=2)
 
 
 class Machine:

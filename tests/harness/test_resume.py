@@ -22,18 +22,6 @@ number = [1, 2, 3, 4, 5, 6, 7, 8]
 pause_seconds = 0.05
 """
 """A study without figures: what is tested is the run around it, not its report."""
-TIMED = """
-name = "kill"
-replicates = 1
-[studies.throughput]
-backend = ["numpy", "naive"]
-cell = ["rnn_tanh"]
-pass = ["inference"]
-seq_len = [1, 2, 3, 4, 5, 6, 7, 8]
-batch_size = [1]
-hidden_size = [4]
-"""
-"""Cases that take turns."""
 
 
 @pytest.fixture
@@ -103,8 +91,7 @@ def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
     assert len(rows(folder)[0]) == 16
 
 
-def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path):
-    plan = write_plan(tmp_path / "timed.toml", TIMED)
+def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
     process = start("--plan", plan, "--results", tmp_path / "results")
     wait_for_rows(tmp_path / "results", 4, process)
     seen = []
