@@ -6,7 +6,8 @@ not assumed.  With the practical threshold of 3 %, and r the ratio of times (abo
     same       the whole 95 % interval of r lies within [1/1.03, 1.03]
     faster     r differs from 1 at a false-discovery rate of 5 % over the whole grid, and r > 1.03
     slower     the same, and r < 1/1.03
-    invalid    no judgement is allowed: one process only, samples that stayed unstable, other hardware
+    invalid    no judgement is allowed: one process only, samples that stayed unstable (but by what took both
+               sides alike, where they took turns), other hardware
     ambiguous  everything else: more processes would tell
 
 `same` is an equivalence test (Schuirmann 1987, at the interval's level); the false-discovery rate is

@@ -115,6 +115,7 @@ def _disturbed(processes: Any, axes: list[str]) -> Table | None:
     columns = ("case", "replicate", "attempts", "last attempt", "before")
     caption = (
         "What disturbed samples. Every attempt is in the record; the last is read, and nothing is concluded "
-        "from one that stayed unstable."
+        "from one that stayed unstable, but by drift or spread alone between backends that took turns: that "
+        "cancels in their ratio, and widens its interval where it does not."
     )
     return Table(columns, tuple(rows), caption, frozenset({"replicate", "attempts"}))

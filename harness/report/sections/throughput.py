@@ -161,7 +161,8 @@ def _unstable(summary: Throughput) -> list[str]:
         return []
     return [
         f"{counted(again, 'case')} of {len(cases)} measured again because something disturbed the samples; "
-        f"{unstable} stayed unstable ({UNSTABLE} in the table): nothing is concluded from them."
+        f"{unstable} stayed unstable ({UNSTABLE} in the table): no verdict rests on them, unless pairs "
+        "cancel what disturbed them."
     ]
 
 
