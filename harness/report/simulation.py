@@ -74,15 +74,18 @@ def samples_in_turn(rng: np.random.Generator, sides: int, shape: tuple[int, ...]
     return found
 
 
-def condensed(samples: Floats) -> list[Process]:
-    """One process for each replicate: its median, and that of each round.
+def condensed(samples: Floats) -> list[list[Process]]:
+    """The processes of each trial: medians of each, and of its rounds.
 
     Args:
-        samples: (replicates, ROUNDS, SAMPLES_OF_A_ROUND).
+        samples: (trials, replicates, ROUNDS, SAMPLES_OF_A_ROUND).
     """
-    medians = np.median(samples, axis=-1).tolist()
-    whole = np.median(samples.reshape(len(samples), -1), axis=-1).tolist()
-    return [Process(seconds, dict(enumerate(rounds))) for seconds, rounds in zip(whole, medians, strict=True)]
+    rounds = np.median(samples, axis=-1).tolist()
+    whole = np.median(samples.reshape(*samples.shape[:2], -1), axis=-1).tolist()
+    return [
+        [Process(seconds, dict(enumerate(of_rounds))) for seconds, of_rounds in zip(*trial, strict=True)]
+        for trial in zip(whole, rounds, strict=True)
+    ]
 
 
 def coverage(spread: Spread, replicates: int, *, trials: int = 2000, seed: int = 0) -> float:
@@ -98,7 +101,7 @@ def coverage_of_ratios(spread: Spread, replicates: int, *, trials: int = 2000, s
     """How often the 95 % interval of `paired_ratio` holds the true ratio."""
     rng = np.random.default_rng([seed, 4])
     theirs, ours = samples_in_turn(rng, 2, (trials, replicates), spread)
-    found = [_comparison(a, b).ratio for a, b in zip(theirs, ours, strict=True)]
+    found = [comparison.ratio for comparison in _comparisons(theirs, ours)]
     return float(np.mean([e.low <= 1.0 <= e.high for e in found]))
 
 
@@ -118,7 +121,7 @@ def false_positives(
     wrong = []
     for _ in range(trials):
         theirs, ours = samples_in_turn(rng, 2, (comparisons, replicates), spread)
-        words = [v.word for v in judge([_comparison(a, b) for a, b in zip(theirs, ours, strict=True)])]
+        words = [verdict.word for verdict in judge(_comparisons(theirs, ours))]
         wrong.append([word in ("faster", "slower") for word in words])
     return FalsePositives(float(np.mean(wrong)), float(np.any(wrong, axis=1).mean()))
 
@@ -128,14 +131,15 @@ def power(spread: Spread, replicates: int, slowdown: float, *, trials: int = 100
     long."""
     rng = np.random.default_rng([seed, 3])
     theirs, ours = samples_in_turn(rng, 2, (trials, replicates), spread)
-    found: list[Word] = [
-        judge([_comparison(a, (1 + slowdown) * b)])[0].word for a, b in zip(theirs, ours, strict=True)
-    ]
+    found: list[Word] = [judge([one])[0].word for one in _comparisons(theirs, (1 + slowdown) * ours)]
     return float(np.mean([word == "slower" for word in found]))
 
 
-def _comparison(theirs: Floats, ours: Floats) -> Comparison:
-    """Args:
-    theirs, ours: (replicates, ROUNDS, SAMPLES_OF_A_ROUND).
+def _comparisons(theirs: Floats, ours: Floats) -> list[Comparison]:
+    """One for each trial.
+
+    Args:
+        theirs, ours: (trials, replicates, ROUNDS, SAMPLES_OF_A_ROUND).
     """
-    return Comparison(paired_ratio(dict(enumerate(condensed(theirs))), dict(enumerate(condensed(ours)))))
+    sides = zip(condensed(theirs), condensed(ours), strict=True)
+    return [Comparison(paired_ratio(dict(enumerate(a)), dict(enumerate(b)))) for a, b in sides]

@@ -70,7 +70,9 @@ def distinguishable(p_values: ArrayLike) -> NDArray[np.bool_]:
     p = np.asarray(p_values, dtype=float)
     found = np.zeros(p.shape, dtype=bool)
     known = ~np.isnan(p)
-    if known.any():
+    if known.sum() == 1:  # nothing to correct
+        found[known] = p[known] <= FALSE_DISCOVERY_RATE
+    elif known.any():
         from scipy import stats  # half a second to import
 
         found[known] = stats.false_discovery_control(p[known]) <= FALSE_DISCOVERY_RATE

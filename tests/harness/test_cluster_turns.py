@@ -25,7 +25,7 @@ class Watched:
     def __init__(self, backend, num_threads, corpus):
         self.backend = backend
 
-    def run(self, case, **limits):
+    def begin(self, case, **limits):
         probe = OwnedLock(lock_path(), "probe", shared=True)
         self.seen.append(probe.try_acquire())
         probe.release()

@@ -14,6 +14,7 @@ from harness.report.frames import Run
 from harness.report.pairs import Process, pair_ratios
 from harness.report.sections.certainty import answer
 from harness.report.simulation import (
+    FalsePositives,
     Spread,
     condensed,
     coverage,
@@ -23,6 +24,7 @@ from harness.report.simulation import (
     samples_in_turn,
 )
 from harness.report.statistics import Estimate, estimate
+from harness.report.summaries import certainty as summary
 from harness.report.summaries.certainty import certainty
 from harness.report.verdicts import paired_ratio
 from tests.report.synthetic import sizes, write_run
@@ -60,8 +62,8 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 
 def simulated(spread: Spread) -> tuple[list[Process], list[Process]]:
-    theirs, ours = samples_in_turn(np.random.default_rng(0), 2, (20_000,), spread)
-    return condensed(theirs), condensed(ours)
+    theirs, ours = samples_in_turn(np.random.default_rng(0), 2, (1, 20_000), spread)
+    return condensed(theirs)[0], condensed(ours)[0]
 
 
 def test_simulated_processes_and_pairs_have_the_spread_that_was_asked_for() -> None:
@@ -100,11 +102,15 @@ def test_pairs_across_rounds_would_be_caught(monkeypatch: pytest.MonkeyPatch) ->
     assert power(spread, 5, 0.10) >= 0.9
     real = simulation.condensed
 
-    def shuffled(samples: np.ndarray) -> list[Process]:
-        rng = np.random.default_rng(int(1e9 * samples.flat[0]) % 2**32)
+    rng = np.random.default_rng(0)
+
+    def shuffled(samples: np.ndarray) -> list[list[Process]]:
         return [
-            Process(p.seconds, dict(zip(rng.permutation(len(p.rounds)), p.rounds.values(), strict=True)))
-            for p in real(samples)
+            [
+                Process(p.seconds, dict(zip(rng.permutation(5).tolist(), p.rounds.values(), strict=True)))
+                for p in trial
+            ]
+            for trial in real(samples)
         ]
 
     monkeypatch.setattr(simulation, "condensed", shuffled)
@@ -173,6 +179,15 @@ def test_the_spread_of_pairs_is_not_that_between_replicates(tmp_path: Path) -> N
     assert found.coverage >= 0.93
 
 
+@pytest.fixture
+def foregone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No simulation, where its figures are not what is looked at."""
+    for name in ("coverage", "coverage_of_ratios", "power"):
+        monkeypatch.setattr(summary, name, lambda *_, **__: 0.95)
+    monkeypatch.setattr(summary, "false_positives", lambda *_, **__: FalsePositives(0.0, 0.0))
+
+
+@pytest.mark.usefixtures("foregone")
 def test_the_appendix_says_what_can_be_found_and_what_was_disturbed(tmp_path: Path) -> None:
     run = timed_run(tmp_path, 0.02, facts={"unstable": "load: others", "attempts": 3, "disturbed": "<b>"})
     found = answer(run)
@@ -183,6 +198,7 @@ def test_the_appendix_says_what_can_be_found_and_what_was_disturbed(tmp_path: Pa
     assert found.table.rows[0][2:] == ("3", "load: others", "<b>")
 
 
+@pytest.mark.usefixtures("foregone")
 def test_a_recorded_self_test_is_shown_as_text(tmp_path: Path) -> None:
     run = timed_run(tmp_path, 0.02)
     rows = [{"name": "clock", "target": "≤ 1", "got": "<script>", "verdict": "pass"}, {"name": None}]
@@ -193,6 +209,7 @@ def test_a_recorded_self_test_is_shown_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("selftest", [None, 7, "text", {"rows": 3}, {"rows": ["a"]}, {"rows": [None]}])
+@pytest.mark.usefixtures("foregone")
 def test_a_recorded_self_test_that_is_none_is_passed_over(tmp_path: Path, selftest: object) -> None:
     run = timed_run(tmp_path, 0.02)
     found = answer(replace(run, facts={**run.facts, "selftest": selftest}))
@@ -201,6 +218,7 @@ def test_a_recorded_self_test_that_is_none_is_passed_over(tmp_path: Path, selfte
 
 
 @pytest.mark.parametrize(("probes", "unsteady"), [((1e-3, 1.02e-3), False), ((1e-3, 1.7e-3), True)])
+@pytest.mark.usefixtures("foregone")
 def test_a_machine_that_changes_its_own_speed_is_named(
     tmp_path: Path, probes: tuple[float, float], unsteady: bool
 ) -> None:
