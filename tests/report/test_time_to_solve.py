@@ -12,14 +12,18 @@ from harness.outcome import Measured
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
-from harness.report.summaries.time_to_solve import times_to_solve
+from harness.report.statistics import estimate
+from harness.report.summaries.time_to_solve import ratios, times_to_solve
 from tests.report.synthetic import Item, write_run
 
 
-def training(backend: str, *, solved_at: int | None, step_seconds: float, off: float = 0.0) -> Item:
+def training(
+    backend: str, *, solved_at: int | None, step_seconds: float, off: float = 0.0, seed: int = 0
+) -> Item:
     steps = solved_at or 300
     axes = {
-        "backend": backend, "task": "adding", "cell": "lstm", "seq_len": 100, "hidden_size": 100, "seed": 0,
+        "backend": backend, "task": "adding", "cell": "lstm", "seq_len": 100, "hidden_size": 100,
+        "seed": seed,
     }  # fmt: skip
     rows = [("step", n, 0.4 / n * (1.0 + off * n), None) for n in range(1, 21)]
     rows += [("score", n, 2.0 / n, n * step_seconds) for n in range(50, steps + 1, 50)]
@@ -72,6 +76,34 @@ def test_losses_that_part_at_once_are_seen(tmp_path: Path) -> None:
     rows = found.backends.set_index("backend")
     assert rows["early_difference"]["torch"] == pytest.approx(0.5)
     assert rows["early_difference"]["numba"] == 0.0
+
+
+def test_ratios_are_paired_by_seed(tmp_path: Path) -> None:
+    """Numba's steps take a half of torch's; torch needs as many, or half as many again."""
+    items = [
+        training(backend, solved_at=steps, step_seconds=seconds * (1 + seed), seed=seed)
+        for backend, seconds, needed in (("torch", 0.4, (200, 300, 200)), ("numba", 0.2, (200, 200, 200)))
+        for seed, steps in enumerate(needed)
+    ]
+    run = Run.read(write_run(tmp_path / "run", items))
+    found = times_to_solve(run)
+    assert found is not None
+    (ratio,) = ratios(found)
+    assert (ratio.backend, ratio.to) == ("torch", "numba")
+    assert ratio.step is not None
+    assert ratio.whole is not None
+    assert (ratio.step.value, ratio.step.low, ratio.step.high) == pytest.approx((2.0, 2.0, 2.0))
+    expected = estimate([2.0, 3.0, 2.0])
+    assert (ratio.whole.value, ratio.whole.low, ratio.whole.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+    answer = SECTIONS["time_to_solve"].answer(run)
+    assert answer is not None
+    assert answer.sentence == (
+        "task adding, lstm, T=100, H=100: torch took 2.3× [1.3×, 4.1×] as long as numba to solve it, "
+        "2.0× [2.0×, 2.0×] as long per step (3 seeds)."
+    )
+    assert len(answer.details) == 3 + 2
 
 
 def test_nobody_solved_it(tmp_path: Path) -> None:

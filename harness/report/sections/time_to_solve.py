@@ -8,8 +8,9 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
+from harness.report.statistics import Estimate
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.time_to_solve import EARLY, TimesToSolve, times_to_solve
+from harness.report.summaries.time_to_solve import EARLY, Ratio, TimesToSolve, ratios, times_to_solve
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
@@ -36,8 +37,8 @@ from harness.report.words import (
         "Every backend starts from the same weights, sees the same batches and is stopped by the same "
         "criterion, tried on held-out sequences after every so many steps; the time is that of the training "
         "steps, nothing runs beside them. What differs is rounding: it grows, so that the paths part after "
-        "hundreds of steps and the steps to solve may differ. One process per backend and seed, so that the "
-        "ratio of two times has no interval."
+        "hundreds of steps and the steps to solve may differ. Ratios are geometric means over seeds, paired, "
+        "with their 95 % t-interval; one process per backend and seed."
     ),
 )
 def answer(run: Run) -> Answer | None:
@@ -45,9 +46,11 @@ def answer(run: Run) -> Answer | None:
     if found is None:
         return None
     words = [_sentence(found, part) for _, part in groups(found.backends, found.shared)]
+    compared = [_ratio_words(ratio) for ratio in ratios(found) if ratio.step is not None]
+    sentence, *details = [*compared, *words]
     return Answer(
-        sentence=words[0],
-        details=(*words[1:], *_agreement(found)),
+        sentence=sentence,
+        details=(*details, *_agreement(found)),
         table=_table(found),
         summary=found.backends.drop(columns="key"),
     )
@@ -76,6 +79,25 @@ def _sentence(found: TimesToSolve, part: pd.DataFrame) -> str:
         if not row["solved"]
     ]
     return f"{where}: {'; '.join(words)}."
+
+
+def _ratio_words(ratio: Ratio) -> str:
+    """ "…: torch took 1.2× [1.1×, 1.3×] as long as numba to solve it, 1.2× […] per step (3 seeds)"."""
+    named = ("task", "cell", "seq_len", "hidden_size")
+    where = setting({axis: ratio.setting[axis] for axis in named})
+    step = f"{_with_interval(ratio.step)} as long per step"
+    if ratio.whole is None or ratio.step is None:
+        return f"{where}: {ratio.backend} took {step} as {ratio.to}."
+    return (
+        f"{where}: {ratio.backend} took {_with_interval(ratio.whole)} as long as {ratio.to} to solve it, "
+        f"{step} ({counted(ratio.step.processes, 'seed')})."
+    )
+
+
+def _with_interval(found: Estimate | None) -> str:
+    if found is None:
+        return "n/a"
+    return f"{times(found.value)} [{times(found.low)}, {times(found.high)}]"
 
 
 def _agreement(found: TimesToSolve) -> list[str]:

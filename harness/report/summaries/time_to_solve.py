@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.statistics import Estimate, estimate
 from harness.report.summaries.grouping import groups, has, in_order
 
 STUDY = "time_to_solve"
@@ -73,3 +75,42 @@ def _difference(losses: np.ndarray, first: np.ndarray) -> float:
     if not both:
         return np.nan
     return float(np.max(np.abs(losses[:both] - first[:both]) / np.abs(first[:both])))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Args:
+    setting: the axes that the trainings share: all but backend and seed.
+    backend, to: which took so many times as long as which.
+    whole: of the time to solve, over seeds that both solved; None where there are fewer than two.
+    step: of the time of one step, over all seeds; None where there are fewer than two.
+    """
+
+    setting: dict[str, Any]
+    backend: str
+    to: str
+    whole: Estimate | None
+    step: Estimate | None
+
+
+def ratios(found: TimesToSolve) -> list[Ratio]:
+    """Each backend to the one with the fastest steps, paired by seed."""
+    made = []
+    for setting, part in groups(found.backends, [axis for axis in found.shared if axis != "seed"]):
+        steps = part.pivot(index="seed", columns="backend", values="seconds_per_step")
+        solved = part[part["solved"].astype(bool)]
+        whole = solved.pivot(index="seed", columns="backend", values="training_seconds")
+        fastest = str(np.log(steps).mean().idxmin())
+        made += [
+            Ratio(setting, str(name), fastest, _paired(whole, name, fastest), _paired(steps, name, fastest))
+            for name in steps.columns
+            if name != fastest
+        ]
+    return made
+
+
+def _paired(seconds: pd.DataFrame, backend: str, to: str) -> Estimate | None:
+    if backend not in seconds or to not in seconds:
+        return None
+    both = (seconds[backend] / seconds[to]).dropna()
+    return estimate(both) if len(both) > 1 else None
