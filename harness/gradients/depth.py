@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from harness.gradients.scaled import Scaled, log10_of
@@ -22,6 +21,9 @@ from implementations.contract import Parameters
 from implementations.registry import CELLS
 from implementations.stack_checks import check_layers
 from implementations.structure import Structure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[Any]
 
