@@ -44,6 +44,8 @@ class DepthDecay:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per pair of layers, lag and sample: later_layer, earlier_layer, lag, sample, the norm."""
+        import pandas as pd  # slow to import, and a run without a report needs none
+
         frames = []
         for (later, earlier), norms in self.log10_spectral_norm.items():
             samples = norms.shape[1]
