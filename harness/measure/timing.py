@@ -23,10 +23,9 @@ MAXIMUM_SAMPLES = 100
 MAXIMUM_ATTEMPTS = 3
 """How often a case is sampled at the most; together no longer than this many times its budget."""
 ROUND_SECONDS = 4e-3
-"""How long a round samples: a longer call makes a round of one sample."""
+"""How long a round samples.  Others have used the caches before it: a shorter call warms them first; a longer
+one makes a round of one sample, of which that is a small share."""
 MAXIMUM_ROUNDS = 50
-LONGEST_WARMED_SECONDS = 10e-3
-"""Others have used the caches between two rounds: a call that is shorter than this warms them first."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ class _Timer:
         loops = _loops(one)
         lasts = max(loops * one, 1e-9)
         count = max(1, min(MAXIMUM_SAMPLES // MAXIMUM_ROUNDS, int(ROUND_SECONDS / lasts)))
-        warming = max(1, loops // 4) if one < LONGEST_WARMED_SECONDS else 0
+        warming = max(1, loops // 4) if one < ROUND_SECONDS else 0
         fitting = int(seconds / (warming * one + count * lasts + 1e-9))
         rounds = max(MINIMUM_SAMPLES, min(MAXIMUM_ROUNDS, fitting))
         samples: list[Sample] = []
