@@ -11,14 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import folder, ledger, lock, supervisor
 from harness import outcome as outcomes
 from harness.exchange import transfer
-from harness.report import build, pages, tables
-from tests.harness import test_exchange, test_hostile, test_ledger, test_locks, test_supervisor
-from tests.report import test_build
+from harness.measure.timing import Pause
+from harness.report import build, pages, pairs, tables, verdicts
+from tests.harness import (
+    test_alternation,
+    test_exchange,
+    test_hostile,
+    test_ledger,
+    test_locks,
+    test_supervisor,
+)
+from tests.report import test_build, test_pairs, test_verdicts
 
 Patch = pytest.MonkeyPatch
 
@@ -92,7 +101,20 @@ def no_transaction_of_its_own(patch: Patch) -> None:
     patch.setattr(ledger.Ledger, "record", record)
 
 
+def one_after_the_other(cases, worker_of, limits):
+    for case in cases:
+        worker = worker_of(case)
+        at = worker.begin(case, **vars(limits), together="all")
+        while isinstance(at, Pause):
+            at = worker.go_on(again=bool(at.wants_again))
+        yield case, at, 0.0
+
+
 # How tests are called
+
+
+def alone(check: Callable[..., None], at: Path, patch: Patch) -> None:
+    check()
 
 
 def with_folder(check: Callable[..., None], at: Path, patch: Patch) -> None:
@@ -217,5 +239,26 @@ GUARDS = (
         lambda patch: patch.setattr(tables, "spreadsheet", as_it_is),
         test_hostile.test_a_hostile_run_puts_no_formula_into_a_spreadsheet,
         with_hostile_report,
+    ),
+    Guard(
+        "the backends of a comparison take turns",
+        "alternation.alternate",
+        lambda patch: patch.setattr(test_alternation, "alternate", one_after_the_other),
+        test_alternation.test_each_has_a_turn_in_every_round,
+        alone,
+    ),
+    Guard(
+        "what took turns is compared round by round",
+        "report.pairs.in_turn",
+        lambda patch: patch.setattr(pairs, "in_turn", lambda one, other: []),
+        test_pairs.test_backends_that_took_turns_are_compared_round_by_round,
+        with_folder,
+    ),
+    Guard(
+        "verdicts are corrected over the whole grid",
+        "report.verdicts.distinguishable",
+        lambda patch: patch.setattr(verdicts, "distinguishable", lambda p: np.asarray(p) <= 0.05),
+        test_verdicts.test_a_grid_is_corrected_as_one,
+        alone,
     ),
 )
