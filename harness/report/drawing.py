@@ -205,18 +205,25 @@ def _width_share(wide: int, columns: int) -> float:
 def legend(figure: Figure, title: str, handles: Sequence[Line2D] = ()) -> None:
     """The figure's title, and under it what each line means: above the panels, outside of them."""
     widths = [0.075 * len(str(h.get_label())) + 0.55 for h in handles]
-    lines = max(1, math.ceil(sum(widths) / (figure.get_figwidth() - 0.3)))
     for h in handles:
         h.set_label(label(h.get_label()))
     figure.legend(
         handles=list(handles),
         loc="outside upper left",
-        ncols=max(1, math.ceil(len(handles) / lines)),
+        ncols=_columns_that_fit(widths, figure.get_figwidth() - 0.3),
         title=textwrap.fill(one_line(title), round(11 * figure.get_figwidth())),
         title_fontproperties={"weight": "bold", "size": 11},
         alignment="left",
         borderaxespad=0.2,
     )
+
+
+def _columns_that_fit(widths: Sequence[float], room: float) -> int:
+    """The most columns, filled one after the other and each as wide as its widest entry, within `room`."""
+    for count in range(len(widths), 1, -1):
+        if sum(float(column.max()) for column in np.array_split(np.array(widths), count)) <= room:
+            return count
+    return 1
 
 
 def save(figure: Figure, stem: Path) -> None:

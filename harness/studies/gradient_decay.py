@@ -56,7 +56,8 @@ class GradientDecay(NetworkStudy):
     Blocks cc and ch of an LSTM also have what gates that see their biases alone would give.  cc, what the
     cell keeps: log10_forget_gate_largest, σ(b_f)^lag of the slowest unit, for the spectral norm, and
     log10_forget_gate_rms, its root mean square over the units, for the Frobenius norm over √H.  ch, what a
-    step wrote: log10_written_rms, of σ(b_i) σ(b_f)^(lag−1), as which the Frobenius norm falls.  Under chrono
+    step wrote: log10_written_rms, of σ(b_i) σ(b_f)^(lag−1), as which the Frobenius norm falls (null where a
+    variant of the LSTM has no such gate).  Under chrono
     log10_chrono_law is what both are in the mean over all draws of the biases.
     """
 
@@ -129,7 +130,8 @@ def _gates(
     if "f" in CELLS[cell].gates:
         found["log10_forget_gate_largest"]["cc"] = log10_forget_gate_decay(cell, parameters, lags)
         found["log10_forget_gate_rms"]["cc"] = log10_forget_gate_rms(cell, parameters, lags)
-        found["log10_written_rms"]["ch"] = log10_written_rms(cell, parameters, lags)
+        if "i" in CELLS[cell].gates:
+            found["log10_written_rms"]["ch"] = log10_written_rms(cell, parameters, lags)
         if axes["initialization"] == SPREAD and axes["forget_bias"] is None:
             t_max = float(axes["t_max"] or 0.0)
             for block, path in (("cc", "kept"), ("ch", "written")):

@@ -81,11 +81,12 @@ class Learning(NetworkStudy):
     (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in log10; an exact zero is −inf).  What a row of its kind
     does not have is null.
 
-    Facts: baseline (what knowing nothing costs), criterion, solved, solved_at_step, diverged_at_step,
-    half_life_before and horizon_before (steps; null where the norm does not fall that far), log10_norm_before
-    (at the longest lag), and their like after training; steps_done; training_seconds of the steps alone and
-    checking_seconds of looking at the network in between; clipped_share: what clipping changed, of the steps
-    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back.
+    Facts: parameters (how many numbers the cell has), baseline (what knowing nothing costs), criterion,
+    solved, solved_at_step, diverged_at_step, half_life_before and horizon_before (steps; null where the norm
+    does not fall that far), log10_norm_before (at the longest lag), and their like after training;
+    steps_done; training_seconds of the steps alone and checking_seconds of looking at the network in between;
+    clipped_share: what clipping changed, of the steps where it acts on the finished parameter gradient, of
+    the (step, sample) pairs where on the way back.
     """
 
     name = "learning"
@@ -188,6 +189,7 @@ class Learning(NetworkStudy):
             {
                 **before,
                 **record.after(),
+                "parameters": sum(array.size for array in parameters.arrays().values()),
                 "baseline": task.baseline(axes["seq_len"]),
                 "criterion": task.criterion,
                 "solved": record.solved_at is not None,

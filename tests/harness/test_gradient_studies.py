@@ -18,7 +18,7 @@ from harness.outcome import Measured, Unsupported
 from harness.studies.clipping import _cosine, loss_gradient
 from harness.studies.gradient_decay import chosen_lags
 from harness.studies.theory import log10_forget_gate_rms
-from tests.harness.studying import SMALL, measure, points
+from tests.harness.studying import SMALL, measure, measured, points
 
 
 def test_a_cell_without_a_forget_gate_comes_once() -> None:
@@ -86,6 +86,15 @@ def test_what_a_step_wrote_is_what_the_gates_say() -> None:
     measured = frame["log10_frobenius_norm"] - frame["log10_frobenius_norm"][1]
     np.testing.assert_allclose(measured[1:], (written - written[1])[1:], atol=0.05)
     np.testing.assert_allclose(law[1:], written[1:], atol=0.2)
+
+
+@pytest.mark.parametrize("cell", ["lstm_no_input_gate", "lstm_no_forget_gate", "lstm_gate_recurrence"])
+def test_a_variant_of_the_lstm_has_every_block_and_no_law_of_a_gate_that_is_not_there(cell: str) -> None:
+    found = measured("gradient_decay", cell=[cell], **SMALL)
+    names = "hc" if cell != "lstm_gate_recurrence" else "hcifo"
+    assert set(found.columns["block"]) == {"ss", *(to + of for to in names for of in names)}
+    whole = cell == "lstm_gate_recurrence"
+    assert any(value is not None for value in found.columns["log10_written_rms"]) == whole
 
 
 def test_t_max_is_chronos_alone() -> None:

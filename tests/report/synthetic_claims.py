@@ -63,6 +63,7 @@ def training(
     seq_len: int = 50,
     norm: float = -1.0,
     loss: float | None = None,
+    parameters: int = 100,
     seeds: Iterable[int] = SEEDS,
     **axes: Any,
 ) -> Iterator[Item]:
@@ -71,6 +72,7 @@ def training(
     Args:
         norm: log10 ‖∂h_T/∂h_0‖ before the first step.
         loss: the last on held-out sequences.
+        parameters: how many numbers the cell has.
     """
     for seed in seeds:
         solved = end == "solved"
@@ -91,7 +93,7 @@ def training(
             "diverged_at_step": 7 if end == "diverged" else None,
             "half_life_before": 3.0, "half_life_after": 3.0, "horizon_before": 12.0, "rate_before": -0.2,
             "log10_norm_before": norm - seed / 100, "log10_norm_after": -1.0, "steps_done": 100,
-            "training_seconds": 1.0, "clipped_share": None,
+            "training_seconds": 1.0, "clipped_share": None, "parameters": parameters,
         }  # fmt: skip
         yield Case("learning", case), Measured(columns, facts)
 

@@ -10,10 +10,9 @@ from harness.report.claim import Condition, Finding, claim, finding
 from harness.report.frames import Run
 from harness.report.summaries.grouping import groups
 from harness.report.summaries.learning import STUDY, learnings
-from harness.report.summaries.pairs import pairs
+from harness.report.summaries.variants import beside_plain
 from harness.report.words import counted, times
 
-PLAIN, VARIANTS = "lstm", "lstm_"
 LEAST_PAIRS = 2
 
 
@@ -56,11 +55,9 @@ def judge(run: Run) -> Finding | None:
 
 def variants_beside_plain(trainings: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """Trainings of each variant (_1) beside those of the LSTM (_2) that agree in all but the cell."""
-    agree = [*(axis for axis in axes if axis != "forget_bias"), "seed"]
     kept = trainings[trainings["last_loss"].astype(float) > 0]
-    columns = [column for column in [*agree, "end", "last_loss"] if column in kept]
-    cells = [str(cell) for cell in kept["cell"].unique() if str(cell).startswith(VARIANTS)]
-    parts = [pairs(kept[columns], "cell", cell, PLAIN, agree).assign(variant_cell=cell) for cell in cells]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    finite = [np.isfinite(found[f"last_loss_{side}"].astype(float)) for side in (1, 2)] if parts else []
-    return found[finite[0] & finite[1]] if parts else found
+    found = beside_plain(kept, [*axes, "seed"], ("end", "last_loss"))
+    if found.empty:
+        return found
+    finite = [np.isfinite(found[f"last_loss_{side}"].astype(float)) for side in (1, 2)]
+    return found[finite[0] & finite[1]]

@@ -1,4 +1,4 @@
-"""The blocks of a state Jacobian with two states: where does an LSTM carry its gradient?"""
+"""The blocks of a state Jacobian with a cell state: where does an LSTM carry its gradient?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw(run: Run) -> Iterator[Picture]:
         return
     curves, shared, others = common_slice(found, ["cell", *VARIANT])
     split = {decay.setting["cell"] for decay in curves if decay.block not in ("hh", "ss")}
-    curves = [decay for decay in curves if decay.setting["cell"] in split]
+    curves = [decay for decay in curves if decay.setting["cell"] in split and decay.block in _BLOCKS]
     if not curves:
         return
     title = phrase("Blocks of the state Jacobian", *map(str, sorted(split)), shared)
@@ -35,7 +35,7 @@ def draw(run: Run) -> Iterator[Picture]:
         title=title,
         panel_of=lambda d: phrase(str(d.setting["cell"]) if len(split) > 1 else "", variant(d.setting)),
         quantity="spectral norm of the block",
-        line_of=lambda decay: _BLOCKS.get(decay.block, decay.block),
+        line_of=lambda decay: _BLOCKS[decay.block],
     )
     caption = (
         "Spectral norms of the blocks of the product of full state Jacobians; the cell state's path is cc. "

@@ -1,0 +1,128 @@
+"""What the report says of the LSTM's variants is true: held against runs whose every number was chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.case import Case
+from harness.outcome import Measured
+from harness.report import write_report
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS
+from harness.report.sections.variants import PAPER
+from harness.report.summaries.variants import variants
+from implementations.registry import CELLS
+from tests.report.synthetic import Item, write_run
+from tests.report.synthetic_claims import decay, training
+
+FEW, MANY = "lstm_coupled", "lstm_gate_recurrence"
+
+
+def timed(**ratios: float) -> Iterator[Item]:
+    """The LSTM takes 1 ms, a variant `ratio` times that; each process is 10 % slower than the one before."""
+    for replicate in range(3):
+        for cell, ratio in {"lstm": 1.0, **ratios}.items():
+            axes = {
+                "backend": "numba", "cell": cell, "pass": "training", "dtype": "float32", "seq_len": 8,
+                "batch_size": 1, "input_size": 8, "hidden_size": 8,
+            }  # fmt: skip
+            columns = {
+                "phase": ["sample"],
+                "index": [0],
+                "loops": [1],
+                "seconds": [1e-3 * ratio * 1.1**replicate],
+            }
+            facts = {"flop": 1e6, "steps": 8, "num_threads": 1, "relative_error": 1e-7}
+            yield Case("throughput", axes, replicate), Measured(columns, facts)
+
+
+def agreeing(cell: str, error: float) -> Item:
+    axes = {"backend": "numba", "cell": cell, "dtype": "float32", "seq_len": 8}
+    columns = {
+        "quantity": ["output", "grad_inputs"],
+        "relative_error": [error / 2, error],
+        "tolerance": [1e-4] * 2,
+    }
+    return Case("parity", axes), Measured(columns)
+
+
+def everything() -> list[Item]:
+    return [
+        *training("lstm", "solved", loss=0.005, parameters=400),
+        *training(FEW, "solved", loss=0.005, parameters=300),
+        *training(MANY, "not solved", loss=0.1, parameters=1000),
+        *timed(**{FEW: 0.75, MANY: 2.0}),
+        *decay("lstm", "orthogonal", -math.log(2) / 4),
+        *decay(FEW, "orthogonal", -math.log(2) / 8),
+        *decay(MANY, "orthogonal", 0.5),
+        agreeing("lstm", 3e-7),
+        agreeing(MANY, 8e-7),
+    ]
+
+
+def read(folder: Path, items: list[Item]) -> Run:
+    return Run.read(write_run(folder, items))
+
+
+def test_the_paper_has_a_word_on_every_variant() -> None:
+    assert set(PAPER) == {name for name in CELLS if name.startswith("lstm_")}
+
+
+def test_each_stands_beside_the_lstm(tmp_path: Path) -> None:
+    found = SECTIONS["variants"].answer(read(tmp_path / "run", everything()))
+    assert found is not None
+    assert found.sentence == (
+        "Of 2 variants, 1 learned worse than the LSTM somewhere (lstm_gate_recurrence at adding, T=50) and "
+        "of 1 no difference was shown (lstm_coupled)."
+    )
+    assert found.details[0].startswith("A training pass takes from 0.75× (lstm_coupled) to 2.0×")
+    assert found.table is not None
+    rows = {row[0]: row for row in found.table.rows}
+    assert list(rows) == ["lstm", FEW, MANY]
+    assert rows["lstm"][1:3] == ("400", "1.0×")
+    assert rows[FEW][1:3] == ("300", "0.75× (0.75–0.75)")
+    assert {"8.0", "3 of 3, loss 1.0×"} <= set(rows[FEW])
+    assert {"does not fall", "0 of 3, loss 20×: worse", PAPER[MANY]} <= set(rows[MANY])
+    assert rows["lstm"][5] == "4.0"
+
+
+def test_only_pairs_count(tmp_path: Path) -> None:
+    """A variant at another length, or of another seed, is beside no LSTM."""
+    items = [
+        *training("lstm", "solved", seeds=[0, 1]),
+        *training(FEW, "not solved", seeds=[1, 2]),
+        *training(MANY, "solved", seq_len=90),
+    ]
+    found = variants(read(tmp_path / "run", items))
+    assert found is not None
+    assert found.tasks["cell"].tolist() == [FEW]
+    assert found.tasks["trainings"].tolist() == [1]
+    assert found.tasks["verdict"].tolist() == [""]
+    assert found.times.empty
+
+
+def test_one_that_learns_better_is_said_so(tmp_path: Path) -> None:
+    items = [*training("lstm", "not solved", loss=0.1), *training(FEW, "solved", loss=0.001)]
+    found = SECTIONS["variants"].answer(read(tmp_path / "run", items))
+    assert found is not None
+    assert found.sentence.startswith(
+        "Of 1 variant, 1 learned better than the LSTM somewhere (lstm_coupled at"
+    )
+
+
+@pytest.mark.parametrize("items", [[*training("lstm", "solved")], [*training(FEW, "solved")], [*timed()]])
+def test_without_a_pair_there_is_no_section(items: list[Item], tmp_path: Path) -> None:
+    assert SECTIONS["variants"].answer(read(tmp_path / "run", items)) is None
+
+
+def test_it_is_in_the_report_with_its_figure(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", everything())
+    write_report(folder)
+    assert (folder / "figures" / "variants.png").stat().st_size > 10_000
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "Which parts of an LSTM matter?" in text
+    assert "could not be" not in text
