@@ -10,10 +10,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from harness.case import Case
+from harness.outcome import Measured
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.report.summaries.foretelling import foretelling, predictors, share_of_pairs
-from tests.report.synthetic import write_run
+from tests.report.synthetic import Item, write_run
 from tests.report.test_learning import trainings
 
 ONE = np.zeros(40)
@@ -119,6 +121,21 @@ def test_the_opposite_is_said_too(tmp_path: Path) -> None:
     assert summary is not None
     norm = summary.rows.set_index(["seq_len", "predictor"]).loc[("all", "norm")]
     assert norm["auc"] == norm["auc_high"] == 0.0
+
+
+def test_only_what_was_trained_in_one_way_is_compared(tmp_path: Path) -> None:
+    """Another way in which nobody solves, with the largest norms of all, is no evidence."""
+
+    def hopeless(item: Item) -> Item:
+        case, outcome = item
+        assert isinstance(outcome, Measured)
+        facts = {**outcome.facts, "solved": False, "solved_at_step": None, "log10_norm_before": 5.0}
+        return Case("learning", {**case.axes, "optimizer": "sgd"}), Measured(outcome.columns, facts)
+
+    items = [*trainings(), *map(hopeless, trainings())]
+    found = foretelling(Run.read(write_run(tmp_path / "run", items)))
+    assert found is not None
+    assert (found.rows[found.rows["predictor"] == "norm"]["auc"] == 1.0).all()
 
 
 def test_nothing_is_said_where_all_ended_alike(tmp_path: Path, run: Run) -> None:

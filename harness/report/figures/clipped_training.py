@@ -71,7 +71,7 @@ def draw(run: Run) -> Iterator[Picture]:
         part = _smooth(part) if content.shown == "loss" else part
         own = rows_of(chosen.rows, content.shared)
         (_loss if content.shown == "loss" else _decay)(panel.axes, part, palette, own)
-        panel.axes.set_title(label(f"{content.title}\nat the {content.place}".strip()))
+        panel.axes.set_title(f"{label(content.title)}\n{label(f'at the {content.place}')}".strip())
         data.append(part.assign(shown=content.shown))
     handles = [
         Line2D([], [], color=look.color, ls=look.linestyle, lw=1.8, label=name)

@@ -28,7 +28,8 @@ def draw(run: Run) -> Iterator[Picture]:
     data = found.trainings
     norms = data["log10_norm_before"].to_numpy(float)
     data = data.assign(x=np.maximum(norms, FLOOR), y=data["steps_done"].astype(float))
-    settings, left_out = most_populated(data, ["task", "seq_len"], limit=MAX_PANELS)
+    settings, left_out = most_populated(data, ["task", "seq_len", "way"], limit=MAX_PANELS)
+    several = [(setting["task"], setting["seq_len"]) for setting in settings]
     palette = looks(ascending(data["cell"].tolist()))
     title = "Steps to solve a task, by how far the gradient reached before training"
     drawn, made = panels([settings], columns=3, height=2.7, share_x=True, share_y=False)
@@ -42,7 +43,9 @@ def draw(run: Run) -> Iterator[Picture]:
                 )
         told = foretold(part)
         note = "" if told is None else f"; foretold {percent(told.share)} of pairs"
-        panel.axes.set_title(label(f"{panel.content['task']}, T={panel.content['seq_len']}{note}"))
+        own = panel.content["task"], panel.content["seq_len"]
+        way = [label(panel.content["way"])] if several.count(own) > 1 else []
+        panel.axes.set_title("\n".join([label(f"{own[0]}, T={own[1]}{note}"), *way]))
         panel.axes.axvline(0.0, color=GREY, lw=1.0, ls=":", zorder=1)
         panel.axes.xaxis.set_major_formatter(lambda value, _: f"10{superscript(value)}")
         panel.axes.set_xlabel("‖∂h_T/∂h₀‖₂ before training" if panel.bottom else "")

@@ -11,7 +11,7 @@ from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.clipped_training import ClippedTrainings, clipped_trainings
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.learning import LOOKED_AT, TRAINED, trained
+from harness.report.summaries.learning import LOOKED_AT, TRAINED
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
@@ -108,7 +108,7 @@ def _steps(value: float) -> str:
 
 def _table(found: ClippedTrainings) -> Table:
     varying, constant = split_constant(found.settings, _shown(found))
-    ways = [trained(row) for row in records(found.settings)]
+    ways = found.settings["way"].tolist()
     several = len(set(ways)) > 1
     last = (
         *("diverged", "at step", "solved", "loss", "baseline", "worst loss", "clipped"),

@@ -18,10 +18,10 @@ from harness.report.words import counted, missing, percent, plain
     study="learning",
     order=71,
     explanation=(
-        "Pairs of trainings of the same task and T of which one solved it and the other did not (area under "
-        "the ROC curve), or not as soon (Harrell's concordance): in how many was the quantity, measured "
-        "before the first step, in favour of the one that solved? Half would be chance. The intervals are "
-        "bootstrap intervals over settings, which are drawn with all their seeds."
+        "Pairs of trainings of the same task and T, trained in the same way, of which one solved it and the "
+        "other did not (area under the ROC curve), or not as soon (Harrell's concordance): in how many was "
+        "the quantity, measured before the first step, in favour of the one that solved? Half would be "
+        "chance. The intervals are bootstrap intervals over settings, which are drawn with all their seeds."
     ),
     optional=True,
 )

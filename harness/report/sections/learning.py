@@ -1,4 +1,4 @@
-"""Does the network learn a long-range dependency, and did its gradients foretell it?"""
+"""Does the network learn a long-range dependency?"""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from harness.report.summaries.learning import (
     CLIPPING,
     LOOKED_AT,
     TRAINED,
-    Foretold,
     Learnings,
-    foretold,
     learnings,
-    trained,
 )
 from harness.report.tables import Table
 from harness.report.words import (
@@ -36,7 +33,7 @@ from harness.report.words import (
 
 @question(
     "learning",
-    heading="Does the network learn a long-range dependency, and did its gradients foretell it?",
+    heading="Does the network learn a long-range dependency?",
     study="learning",
     order=70,
     explanation=(
@@ -50,28 +47,19 @@ def answer(run: Run) -> Answer | None:
     found = learnings(run)
     if found is None:
         return None
-    told = foretold(found.trainings)
     return Answer(
-        sentence=_sentence(found, told),
+        sentence=_sentence(found),
         details=tuple(_details(found)),
         table=_table(found),
         summary=found.settings,
     )
 
 
-def _sentence(found: Learnings, told: Foretold | None) -> str:
+def _sentence(found: Learnings) -> str:
     ends = found.trainings["end"]
     solved, diverged = int((ends == "solved").sum()), int((ends == "diverged").sum())
     words = f"{solved} of {counted(len(ends), 'training')} solved their task"
-    if diverged:
-        words += f", {diverged} diverged"
-    if told is None:
-        return f"{words}."
-    certain = f"p = {significant(told.p_value, 2)}" if told.p_value >= 0.001 else "p < 0.001"
-    return (
-        f"{words}; of all pairs of one that solved and one that did not, the one that solved had the larger "
-        f"‖∂h_T/∂h_0‖₂ before its first step in {percent(told.share)} (half would be chance; {certain})."
-    )
+    return f"{words}, {diverged} diverged." if diverged else f"{words}."
 
 
 def _details(found: Learnings) -> list[str]:
@@ -92,7 +80,7 @@ def _table(found: Learnings) -> Table:
     named = ("task", "cell", "initialization", "gain", "forget_bias", *CLIPPING, *TRAINED, *LOOKED_AT)
     rest = [axis for axis in found.axes if axis not in named]
     varying, constant = split_constant(found.settings, rest)
-    ways = [trained(row) for row in records(found.settings)]
+    ways = found.settings["way"].tolist()
     several = len(set(ways)) > 1
     rows = []
     for row, way in zip(records(found.settings), ways, strict=True):

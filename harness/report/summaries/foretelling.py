@@ -49,7 +49,8 @@ class Share:
 class Foretelling:
     """Args:
     rows: per predictor, and task and T ("all": pairs of the same task and T, together; "any": of the same
-        task at any T): solved, unsolved, settings, auc, auc_low, auc_high, concordance, its low and high.
+        task at any T), always of networks that were trained in one way: solved, unsolved, settings, auc,
+        auc_low, auc_high, concordance, its low and high.
     """
 
     rows: pd.DataFrame
@@ -63,12 +64,13 @@ def foretelling(run: Run) -> Foretelling | None:
         return None
     trainings = found.trainings[found.trainings["log10_norm_before"].notna()]
     trainings = trainings.assign(setting=_numbered(trainings, found.axes))
-    blocks = [(ALL, ALL, trainings, _numbered(trainings, ["task", "seq_len"]))]
+    alike = ["task", "way"]
+    blocks = [(ALL, ALL, trainings, _numbered(trainings, [*alike, "seq_len"]))]
     if trainings["seq_len"].nunique() > 1:
-        blocks.append((ALL, "any", trainings, _numbered(trainings, ["task"])))
+        blocks.append((ALL, "any", trainings, _numbered(trainings, alike)))
     blocks += [
         (own["task"], own["seq_len"], part, np.zeros(len(part)))
-        for own, part in groups(trainings, ["task", "seq_len"])
+        for own, part in groups(trainings, [*alike, "seq_len"])
     ]
     rows = []
     for task, seq_len, part, strata in blocks:

@@ -33,7 +33,8 @@ LOOKED_AT = ("check_every", "samples")
 class Learnings:
     """Args:
     trainings: one row per training: the axes, `variant` (initialization, gain and forget bias in one),
-        `clipped` (the rule in words), end (one of ENDS), and the study's facts.
+        `clipped` (the rule in words), `way` (how it was trained, in words), end (one of ENDS), and the
+        study's facts.
     settings: one row per combination of the axes but the seed: trainings, solved, diverged, median of
         solved_at_step over those that solved, medians of what was measured before and after, of the last
         held-out loss and error rate, and of the worst loss of a batch on the way.
@@ -74,6 +75,7 @@ def learnings(run: Run) -> Learnings | None:
     measured = measured.assign(
         variant=[variant(row) for row in records(measured[list(VARIANT)])],
         clipped=[clipping(row) for row in records(measured[list(CLIPPING)])],
+        way=[trained(row) for row in records(measured[[axis for axis in TRAINED if axis in measured]])],
     )
     trainings = measured.drop_duplicates("key").reset_index(drop=True)
     last = measured[measured["quantity"] == "score"].groupby("key").last()
@@ -84,7 +86,7 @@ def learnings(run: Run) -> Learnings | None:
         last_error_rate=trainings["key"].map(last["error_rate"]),
         worst_loss=trainings["key"].map(worst),
     )
-    named = [*axes, "variant", "clipped"]
+    named = [*axes, "variant", "clipped", "way"]
     settings, scores = [], []
     for setting, part in groups(trainings, named):
         settings.append({**setting, **_condensed(part)})
@@ -100,7 +102,10 @@ def learnings(run: Run) -> Learnings | None:
 
 
 def foretold(trainings: pd.DataFrame) -> Foretold | None:
-    """By ‖∂h_T/∂h_0‖₂ before the first step; None unless some solved and some did not."""
+    """By ‖∂h_T/∂h_0‖₂ before the first step; None unless some solved and some did not.
+
+    Of trainings of one task, T and way; over several see :mod:`harness.report.summaries.foretelling`.
+    """
     known = trainings[trainings["log10_norm_before"].notna()]
     solved = known.loc[known["end"] == "solved", "log10_norm_before"].to_numpy(float)
     unsolved = known.loc[known["end"] != "solved", "log10_norm_before"].to_numpy(float)
