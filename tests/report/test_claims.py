@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -258,3 +259,25 @@ def test_a_claim_that_raises_is_named_and_costs_nothing(
     assert found["C3"].word == SUPPORTED
     write_report(tmp_path / "run")
     assert "<b>no</b>" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_claim_stumbles_over_a_whole_run(run: Run) -> None:
+    found = judge(run, [])
+    assert not [entry.problem for entry in found if entry.problem]
+    assert {entry.claim.name for entry in found if entry.finding} >= {"C1", "C4", "C10", "C13"}
+
+
+def test_names_from_outside_stay_text(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>|*a*"
+    folder = write_run(tmp_path / "run", [
+        *training("lstm", "solved", task=hostile), *training("rnn_tanh", "not solved", task=hostile),
+        *timed(1.0, backend=hostile),
+    ])  # fmt: skip
+    page_of_it = write_report(folder).read_text(encoding="utf-8")
+    assert "<script" not in page_of_it
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    rows = [line for line in markdown.splitlines() if re.match(r"\| (\[C\d+\]|C\d+)", line)]
+    assert len(rows) == len(CLAIMS)
+    for row in rows:
+        assert "<script" not in row
+        assert len(re.findall(r"(?<!\\)\|", row)) == 7
