@@ -109,7 +109,8 @@ def _loss(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.Data
         ends = part[part["clipped"] == row["clipped"]]
         if len(ends):
             last = ends.loc[ends["step"].idxmax()]
-            axes.plot(last["step"], last["loss"], "x", color=palette[row["clipped"]].color, ms=7, mew=2)
+            color = palette[row["clipped"]].color
+            axes.plot(last["step"], last["loss"], "x", color=color, ms=7, mew=2, clip_on=False)
     axes.axhline(float(own["baseline"].iloc[0]), color=GREY, lw=1.1, ls=":", zorder=1)
     axes.set_yscale("log")
     log10_axis(axes.yaxis, significant)

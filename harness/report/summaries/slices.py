@@ -10,7 +10,7 @@ import pandas as pd
 from harness.report.summaries.grouping import most_populated, rows_of
 from harness.report.words import counted, setting
 
-UNSPOKEN = ("backend", "measurements", "samples", "threshold", "grid")
+UNSPOKEN = ("backend", "measurements", "samples", "threshold", "grid", "check_every")
 """Axes that a title does not name: how it was measured, which the table's caption says."""
 
 
