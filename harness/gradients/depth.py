@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.gradients.scaled import Scaled, log10_of
+from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import check_finite
 from harness.gradients.unrolled import pull, run
 from implementations.contract import Parameters
@@ -93,11 +94,12 @@ def depth_decay(
     inputs = _checked_inputs(inputs, layers[0], structure)
     t = _checked_anchor(anchor, len(inputs))
     chosen = _checked_lags(lags, t, len(inputs), structure)
-    levels = run(definition, structure, layers, inputs)
     norms: dict[tuple[int, int], Array] = {}
-    for later in range(1, structure.num_layers + 1):
-        for earlier, nodes in pull(levels[:later], structure, t):
-            norms[later, earlier] = np.stack([_log10_norm(nodes.get(t - lag), inputs) for lag in chosen])
+    with threads_for(layers[0].hidden_size):
+        levels = run(definition, structure, layers, inputs)
+        for later in range(1, structure.num_layers + 1):
+            for earlier, nodes in pull(levels[:later], structure, t):
+                norms[later, earlier] = np.stack([_log10_norm(nodes.get(t - lag), inputs) for lag in chosen])
     return DepthDecay(t, chosen, dict(sorted(norms.items())))
 
 
