@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.gradients.arguments import checked_anchor, checked_lags
 from harness.gradients.carried import Carried
-from harness.gradients.kernels import KERNELS
+from harness.gradients.kernels import KERNELS, loaded_kernels
 from harness.gradients.namespace import Space
 from harness.gradients.norms import Norms, most_at_once, stacked
 from harness.gradients.probes import probed_decay
@@ -133,7 +133,8 @@ def _exact(trajectory: Trajectory, lags: NDArray[np.int64], blocks: tuple[str, .
     }
     shape = (len(lags), trajectory.batch_size)
     with threads_for(trajectory.hidden_size), _worker(trajectory) as worker:
-        norms = {block: Norms(trajectory.space, shape, worker) for block in blocks}
+        kernel = loaded_kernels(trajectory.hidden_size).get("lanczos")
+        norms = {block: Norms(trajectory.space, shape, worker, kernel) for block in blocks}
         place = 0
         while place < len(lags):
             together = _together(trajectory.space, lags[place:], list(carried.values()))

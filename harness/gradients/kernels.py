@@ -82,6 +82,9 @@ def load_kernels() -> None:
     KERNELS.load()
 
 
-def loaded_kernels() -> Mapping[str, Native]:
-    """By name; empty where they are not loaded."""
-    return KERNELS.loaded
+def loaded_kernels(hidden_size: int) -> Mapping[str, Native]:
+    """By name, for a network of this size; empty where they are not loaded, or would not pay.
+
+    So a small network's numbers do not depend on whether a large one came before it.
+    """
+    return KERNELS.loaded if hidden_size >= SMALLEST else {}

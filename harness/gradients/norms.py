@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.gradients.kernels import loaded_kernels
 from harness.gradients.largest import LargestSingularValue
 from harness.gradients.namespace import Space, namespace_of
 from harness.gradients.scaled import LOG10_2, power_of_two
@@ -27,15 +26,17 @@ class Norms:
         space: where the matrices live.
         shape: (L, B).
         worker: takes the norms while the caller goes on; None where the caller does it.
+        kernel: see `LargestSingularValue`.
     """
 
-    def __init__(self, space: Space, shape: tuple[int, int], worker: Executor | None = None) -> None:
+    def __init__(
+        self, space: Space, shape: tuple[int, int], worker: Executor | None = None, kernel: Any = None
+    ) -> None:
         self.spectral, self.frobenius = np.empty(shape), np.empty(shape)
         self._space, self._worker, self._samples = space, worker, shape[1]
-        kernel = loaded_kernels().get("lanczos")
         self._largest = LargestSingularValue(space, shape[1], kernel)
         # A kernel takes one matrix after another: for it nothing has to be put together.
-        self._enough = 1 if kernel and space.is_numpy else None
+        self._enough = 1 if kernel is not None and space.is_numpy else None
         self._waiting: list[tuple[int, Native, Native]] = []
         self._pending: list[Future[None]] = []
 

@@ -209,12 +209,13 @@ def kernel() -> Any:
 @cache
 def compiled() -> dict[str, Any]:
     kernels.load_kernels()
-    return dict(kernels.loaded_kernels())
+    return dict(kernels.KERNELS.loaded)
 
 
 @pytest.fixture
-def without_kernels() -> Iterator[Callable[[], None]]:
-    """Called, it has decays computed as where no kernel is on disk, until the test ends."""
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Kernels for networks of every size; called, it has decays computed as where none is on disk."""
+    monkeypatch.setattr(kernels, "SMALLEST", 1)
     own = kernels.KERNELS
     before = compiled()
 

@@ -51,7 +51,7 @@ assert not {"numba", "llvmlite", "torch"} & set(sys.modules)
 parameters = initialize("orthogonal", "lstm", 2, SIZE, seed=0)
 decay = harness.gradients.jacobian_decay("lstm", parameters, np.ones((9, 1, 2)))
 assert np.isfinite(decay.log10_spectral_norm["hh"]).all()
-print(sorted(loaded_kernels()), "numba" in sys.modules)
+print(sorted(loaded_kernels(SIZE)), "numba" in sys.modules)
 """
 
 
@@ -141,3 +141,9 @@ def test_kernels_are_compiled_when_all_decays_together_are_worth_it(
     again = Kernels(shelf)
     again.expect(1, 64)
     assert sorted(again.loaded) == sorted(code.symbols)
+
+
+def test_a_small_networks_numbers_do_not_depend_on_what_came_before(code: Code) -> None:
+    assert kernels.KERNELS.loaded
+    assert not kernels.loaded_kernels(kernels.SMALLEST - 1)
+    assert kernels.loaded_kernels(kernels.SMALLEST)

@@ -49,7 +49,8 @@ def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     """
     kind = STRUCTURED.get(type(cell))
     if kind is not None and kind.fits(cell):
-        kernels = loaded_kernels() if space.is_numpy and space.dtype == "float64" else {}
+        usable = space.is_numpy and space.dtype == "float64"
+        kernels = loaded_kernels(parameters.hidden_size) if usable else {}
         if kernels and kind in COMPILED:
             return COMPILED[kind](cell, parameters, space, kernels)
         return kind(cell, parameters, space)
