@@ -10,6 +10,7 @@ import pytest
 
 from harness.case import Case
 from harness.outcome import Measured
+from harness.plan import load_plan
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
@@ -126,3 +127,19 @@ def test_it_is_in_the_report_with_its_figure(tmp_path: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "Which parts of an LSTM matter?" in text
     assert "could not be" not in text
+
+
+@pytest.mark.parametrize("study", ["learning", "throughput", "gradient_decay", "parity"])
+def test_every_variant_of_the_plan_full_stands_beside_an_lstm(study: str) -> None:
+    """Else its measurement would be for nothing: whoever changes a block changes both."""
+    cases = [case for case in load_plan("full").cases() if case.study == study]
+
+    def rest(case: Case) -> tuple[object, ...]:
+        return case.replicate, *(
+            value for name, value in case.axes.items() if name not in ("cell", "forget_bias")
+        )
+
+    plain = {rest(case) for case in cases if case.axes["cell"] == "lstm"}
+    variants_of = [case for case in cases if str(case.axes["cell"]).startswith("lstm_")]
+    assert {case.axes["cell"] for case in variants_of} == set(PAPER)
+    assert [str(case) for case in variants_of if rest(case) not in plain] == []
