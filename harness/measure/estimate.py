@@ -8,6 +8,7 @@ disturbs a probe only makes it longer: before a case is refused, it is taken aga
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import psutil
@@ -49,11 +50,31 @@ def estimate_seconds(
     backend: Backend, cell: str, dtype: str, sizes: Sizes, *, training: bool, limit_seconds: float
 ) -> float:
     """Seconds of one pass, extrapolated by FLOP from the largest probe that was run."""
-    whole = flop(cell, sizes, training=training)
+    return extrapolated_seconds(
+        backend,
+        lambda probe: Problem.draw(cell, dtype, probe).on(backend),
+        lambda probe: flop(cell, probe, training=training),
+        sizes,
+        training=training,
+        limit_seconds=limit_seconds,
+    )
+
+
+def extrapolated_seconds(
+    backend: Backend,
+    prepared_at: Callable[[Sizes], Prepared],
+    flop_at: Callable[[Sizes], float],
+    sizes: Sizes,
+    *,
+    training: bool,
+    limit_seconds: float,
+) -> float:
+    """The same of any work that can be made ready at some sizes, and whose FLOP there are known."""
+    whole = flop_at(sizes)
     probe = Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
     while True:
-        prepared = Problem.draw(cell, dtype, probe).on(backend)
-        scale = whole / flop(cell, probe, training=training)
+        prepared = prepared_at(probe)
+        scale = whole / flop_at(probe)
         prepared.run(training=training)
         seconds = _seconds(backend, prepared, training=training)
         last = seconds >= SHARE_OF_LIMIT * limit_seconds or probe == sizes

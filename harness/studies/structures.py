@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, create_model
 
 from harness.case import Case, Scalar
-from harness.measure.estimate import estimate_seconds, why_too_large
+from harness.measure.estimate import extrapolated_seconds, why_too_large
 from harness.measure.memory import MemoryUnmeasurable, can_reset_peak, peak_of
 from harness.measure.outlook import Outlook
 from harness.measure.stability import Budget
 from harness.measure.structured import StackProblem, count_parameters, equal_hidden_size, structure_work
 from harness.measure.timing import MINIMUM_SAMPLES, time_steadily
-from harness.measure.work import Sizes, flop
+from harness.measure.work import Sizes
 from harness.outcome import Measured
 from harness.studies.passes import PassAxes, PassStudy, is_training, prove
 from harness.studies.study import STUDIES, Context, StudyAxes
@@ -66,21 +65,20 @@ class Structures(PassStudy):
     def why_not(self, case: Case, context: Context) -> str | None:
         cell, dtype, sizes = str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case)
         structure, training, backend = _structure(case), is_training(case), context.backend
-        all_of_it = structure_work(cell, dtype, structure, sizes, training=training)
         reason = (
             backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
             or why_no_stack(backend, structure)
-            or why_too_large(all_of_it)
+            or why_too_large(structure_work(cell, dtype, structure, sizes, training=training))
         )
         if reason:
             return reason
-        one = replace(sizes, input_size=sizes.hidden_size)
-        share = all_of_it.flop / flop(cell, one, training=training)
-        limit = context.max_seconds / self.calls / share
-        seconds = (
-            self.calls
-            * share
-            * estimate_seconds(backend, cell, dtype, one, training=training, limit_seconds=limit)
+        seconds = self.calls * extrapolated_seconds(
+            backend,
+            lambda probe: StackProblem.draw(cell, dtype, structure, probe).on(backend),
+            lambda probe: structure_work(cell, dtype, structure, probe, training=training).flop,
+            sizes,
+            training=training,
+            limit_seconds=context.max_seconds / self.calls,
         )
         if seconds <= context.max_seconds:
             return None
