@@ -70,7 +70,7 @@ def test_all_lags_against_autograd(benchmark: Any, cell: str) -> None:
 
     The aim is 8, with the engine's kernels on disk, where a plain call finds them (0.03 s, once a process).
     In turns on a machine of two cores both norms at all 201 lags took 19 to 23 ms (rnn_tanh) and 43 to 46 ms
-    (lstm) against 229 to 247 and 403 to 441 ms: 10 to 13 and 8.9 to 9.6 times as fast.  Without kernels they
+    (lstm) against 227 to 247 and 378 to 441 ms: 10 to 13 and 8.7 to 9.6 times as fast.  Without kernels they
     took 34 and 65 to 70 ms.
 
     A stretch of lags is one call: its products, at 57 GFLOP/s where BLAS came to 46, take 7 and 18 ms of it.
