@@ -49,7 +49,8 @@ def why_not_started(
 def estimate_seconds(
     backend: Backend, cell: str, dtype: str, sizes: Sizes, *, training: bool, limit_seconds: float
 ) -> float:
-    """Seconds of one pass, extrapolated by FLOP from the largest probe that was run."""
+    """Seconds of one pass, extrapolated by FLOP from the two largest probes that were run: what they share, a
+    call's fixed cost, grows with nothing."""
     return extrapolated_seconds(
         backend,
         lambda probe: Problem.draw(cell, dtype, probe).on(backend),
@@ -71,23 +72,34 @@ def extrapolated_seconds(
 ) -> float:
     """The same of any work that can be made ready at some sizes, and whose FLOP there are known."""
     whole = flop_at(sizes)
+    smaller: tuple[float, float] | None = None
     probe = Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
     while True:
         prepared = prepared_at(probe)
-        scale = whole / flop_at(probe)
+        done = flop_at(probe)
         prepared.run(training=training)
         seconds = _seconds(backend, prepared, training=training)
-        last = seconds >= SHARE_OF_LIMIT * limit_seconds or probe == sizes
+        known = smaller is not None and smaller[0] < seconds  # else the smaller one was disturbed
+        large = known and seconds >= SHARE_OF_LIMIT * limit_seconds
+        last = large or probe == sizes
         spent = seconds
         for number in range(1, PROBES):
             enough = number > 1 and spent > limit_seconds
-            if not last or seconds * scale <= limit_seconds or enough:
+            if not last or _whole(seconds, done, whole, smaller) <= limit_seconds or enough:
                 break
             again = _seconds(backend, prepared, training=training)
             seconds, spent = min(seconds, again), spent + again
-        if last or seconds * scale <= limit_seconds:
-            return seconds * scale
-        probe = _grown(probe, sizes)
+        estimate = _whole(seconds, done, whole, smaller)
+        if last or estimate <= limit_seconds:
+            return estimate
+        probe, smaller = _grown(probe, sizes), (seconds, done)
+
+
+def _whole(seconds: float, done: float, whole: float, smaller: tuple[float, float] | None) -> float:
+    """Seconds of `whole` FLOP where `done` took `seconds`; `smaller`: the same of a smaller probe."""
+    if smaller is None or smaller[0] >= seconds or smaller[1] >= done:
+        return seconds * whole / done
+    return seconds + (seconds - smaller[0]) / (done - smaller[1]) * (whole - done)
 
 
 def _seconds(backend: Backend, prepared: Prepared, *, training: bool) -> float:

@@ -12,7 +12,7 @@ from implementations.registry import BACKENDS
 from tests.harness.command import FAULTY
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def faulty_here() -> Iterator[None]:
     sys.path.insert(0, str(FAULTY))
     import faulty_backend  # noqa: F401 (it registers itself)

@@ -76,6 +76,13 @@ def test_a_case_is_not_refused_for_a_disturbed_probe(monkeypatch, disturbed, ref
     assert probes <= 1 + estimate.PROBES
 
 
+def test_a_fixed_cost_is_not_multiplied(monkeypatch):
+    """A call that waits 10 ms, whatever its size, is started where 50 ms are allowed."""
+    monkeypatch.setattr(estimate, "_seconds", lambda *_, **__: 0.01)
+    limits = {"training": False, "limit_seconds": 0.05}
+    assert estimate_seconds(load_backend("numpy"), "gru", "float32", Sizes(64, 8, 32, 32), **limits) <= 0.05
+
+
 def test_what_is_far_too_long_is_tried_once_more_alone(monkeypatch):
     """Two probes that take more than the whole limit are enough to know."""
     monkeypatch.setattr(estimate, "_seconds", lambda *_, **__: seen.append(1) or 1.0)
