@@ -153,7 +153,7 @@ def test_a_run_that_lost_its_cluster_exits_as_an_interrupted_one(tmp_path, monke
 
     plan = tmp_path / "one.toml"
     plan.write_text('name = "one"\n[studies.limits]\nbackend = ["numpy"]\n')
-    monkeypatch.setattr(cli, "_executor_for", lambda scheduler, workers: Lost)
+    monkeypatch.setattr("harness.commands.run._executor_for", lambda scheduler, workers: Lost)
     with pytest.raises(SystemExit) as ended:
         cli.run_all(["--plan", str(plan), "--results", str(tmp_path / "results")])
     assert ended.value.code == 130

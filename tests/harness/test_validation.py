@@ -53,6 +53,7 @@ def test_every_group_of_the_table_is_there() -> None:
         "theory",
         "initializations",
         "adjoints",
+        "structures",
         "clipping",
         "backends",
     }
