@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from implementations.contract import Compilation
 
 PARENT_POLL_SECONDS = 0.5
+SETTLE_SECONDS = 1e-3
+"""After a stop every thread of this process wakes once, those too that have nothing to do: until they sleep
+again they would stand in the queue before and behind whoever is measured."""
 
 
 def main() -> None:
@@ -140,6 +143,7 @@ def _stand_still(answers: IO[str], key: str, at: Pause) -> bool:
     line = sys.stdin.readline()
     if not line:
         raise EOFError("the run was ended")
+    time.sleep(SETTLE_SECONDS)
     return bool(json.loads(line)["again"])
 
 

@@ -3,7 +3,7 @@
     load         other processes kept more than 5 % of the allowed cores busy (/proc/stat less our own time
                  and that of those who are measured in turn with us)
     steal        the hypervisor took more than 2 % of the allowed cores
-    waiting      our threads stood in the queue for a core for more than 5 % of the time (schedstat)
+    waiting      our threads with work stood in the queue for a core for more than 5 % of the time (schedstat)
     throttled    the control group's quota, or heat, stopped the cores; or their clock fell by more than 10 %
     threads      our own processor time over wall time is above the thread budget
     foreign      another process computes on the device (NVML)
@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,9 @@ import numpy as np
 LOAD_SHARE = 0.05
 STEAL_SHARE = 0.02
 WAITING_SHARE = 0.05
+WORKED_SHARE = 0.1
+"""Of the time, that a thread has to run in order to count as one with work.  Threads that a stopped process
+wakes to no purpose stand in the queue as well, and nobody waits for them."""
 CLOCK_DROP = 0.10
 THREADS_SLACK = 0.10
 DRIFT = 0.05
@@ -70,7 +73,6 @@ class Counters:
         monotonic: seconds of a clock that nobody sets.
         busy_seconds, steal_seconds: of the allowed cores together, ours included in the former.
         own_seconds: processor time of those who are measured in turn, and of what they started.
-        waited_seconds: of all our threads in the queue for a core.
         quota_events: how often the control group ran out of its quota.
         heat_events: how often a core was slowed for heat.
         clock_hertz: of the fastest allowed core.
@@ -80,7 +82,6 @@ class Counters:
     own_seconds: float
     busy_seconds: float | None = None
     steal_seconds: float | None = None
-    waited_seconds: float | None = None
     quota_events: int | None = None
     heat_events: int | None = None
     clock_hertz: float | None = None
@@ -88,12 +89,15 @@ class Counters:
 
 @dataclass(frozen=True)
 class Window:
-    """Counters before and after, on `cores` allowed cores; `foreign`: who else computes on the device."""
+    """Counters before and after, on `cores` allowed cores; `foreign`: who else computes on the device;
+    `waited_seconds`: of all our threads with work, in the queue for a core while samples were taken, or None
+    where the system does not say."""
 
     before: Counters
     after: Counters
     cores: int
     foreign: Sequence[str] = field(default_factory=tuple)
+    waited_seconds: float | None = None
 
 
 class Watch:
@@ -106,26 +110,32 @@ class Watch:
     def __init__(self, budget: Budget, root: int | None = None) -> None:
         self._budget = budget
         self._root = os.getpid() if root is None else root
-        self._waited = 0.0
-        self._since: float | None = None
+        self._waited: float | None = None
+        self._since = 0.0
+        self._queued: dict[str, _Spent] = {}
         self._before = read_counters(self._root)
 
     def resume(self) -> None:
         """Samples are about to be taken."""
-        self._since = _waited_seconds()
+        self._since, self._queued = time.monotonic(), _spent_by_threads()
 
     def rest(self) -> None:
         """Others may have their turn: until the next samples it is no loss to wait."""
-        self._waited += _change(self._since, _waited_seconds()) or 0.0
+        worth = WORKED_SHARE * (time.monotonic() - self._since)
+        waited = [
+            spent.waiting - before.waiting
+            for thread, spent in _spent_by_threads().items()
+            if spent.running - (before := self._queued.get(thread, _Spent())).running > worth
+        ]
+        if waited:
+            self._waited = (self._waited or 0.0) + sum(waited)
 
     def end(self) -> Window:
         from harness.measure.foreign import foreign_processes
 
-        before, after = self._before, read_counters(self._root)
-        if before.waited_seconds is not None:
-            after = replace(after, waited_seconds=before.waited_seconds + self._waited)
         foreign = () if self._budget.device == "cpu" else foreign_processes()
-        return Window(before, after, len(os.sched_getaffinity(0)), foreign)
+        cores = len(os.sched_getaffinity(0))
+        return Window(self._before, read_counters(self._root), cores, foreign, self._waited)
 
 
 def why_unstable(window: Window, observed: Observed, budget: Budget) -> Iterator[str]:
@@ -152,9 +162,8 @@ def _machine(window: Window, budget: Budget, at_work: float) -> Iterator[str]:
         stolen - doubt / 2 > STEAL_SHARE * capacity
     ):
         yield f"steal: the hypervisor took {stolen / capacity:.0%} of the cores"
-    if (waited := _change(before.waited_seconds, after.waited_seconds)) is not None and (
-        waited > WAITING_SHARE * budget.num_threads * at_work
-    ):
+    waited = window.waited_seconds
+    if waited is not None and waited > WAITING_SHARE * budget.num_threads * at_work:
         share = waited / max(budget.num_threads * at_work, 1e-9)
         yield f"waiting: threads stood {share:.0%} of the time in the queue"
     if _change(before.quota_events, after.quota_events):
@@ -225,7 +234,6 @@ def read_counters(root: int | None = None) -> Counters:
         own_seconds=_tree_seconds(os.getpid() if root is None else root),
         busy_seconds=busy,
         steal_seconds=steal,
-        waited_seconds=_waited_seconds(),
         quota_events=_quota_events(),
         heat_events=_total(f"cpu{core}/thermal_throttle/core_throttle_count" for core in cores),
         clock_hertz=_clock_hertz(cores),
@@ -268,14 +276,23 @@ def _seconds_of_threads(pid: int) -> float:
     return spent * 1e-9
 
 
-def _waited_seconds() -> float | None:
-    """Time that our threads were ready to run and did not."""
-    total, known = 0, False
+@dataclass(frozen=True)
+class _Spent:
+    """Seconds of one thread: on a core, and in the queue for one."""
+
+    running: float = 0.0
+    waiting: float = 0.0
+
+
+def _spent_by_threads() -> dict[str, _Spent]:
+    """Of each thread of this process; empty where the kernel does not say."""
+    found = {}
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             for line in _lines(str(task / "schedstat")):
-                total, known = total + int(line.split()[1]), True
-    return total * 1e-9 if known else None
+                running, waiting = line.split()[:2]
+                found[task.name] = _Spent(1e-9 * int(running), 1e-9 * int(waiting))
+    return found
 
 
 def _quota_events() -> int | None:

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.measure import timing
+from harness.measure import stability, timing
 from harness.measure.stability import Budget, Counters, Observed, Watch, Window, read_counters, why_unstable
 from harness.measure.timing import MAXIMUM_ATTEMPTS, MINIMUM_SAMPLES, time_calls, time_steadily
 
@@ -23,7 +23,6 @@ BEFORE = Counters(
     own_seconds=5.0,
     busy_seconds=50.0,
     steal_seconds=0.0,
-    waited_seconds=1.0,
     quota_events=0,
     heat_events=3,
     clock_hertz=3e9,
@@ -49,7 +48,6 @@ def test_a_quiet_machine_gives_no_reason() -> None:
     [
         ({"busy_seconds": 52.5}, "load"),
         ({"steal_seconds": 0.2}, "steal"),
-        ({"waited_seconds": 1.2}, "waiting"),
         ({"quota_events": 1}, "throttled"),
         ({"heat_events": 4}, "throttled"),
         ({"clock_hertz": 2e9}, "throttled"),
@@ -64,13 +62,34 @@ def test_what_the_machine_counts_is_named(change: dict[str, float], kind: str) -
     [
         {"busy_seconds": 52.03},  # a few ticks of doubt
         {"busy_seconds": 60.0, "own_seconds": 15.0},  # all of it our own
-        {"waited_seconds": 1.05},
         {"clock_hertz": 3.2e9},
         {"heat_events": 3},
     ],
 )
 def test_what_is_small_or_our_own_is_no_reason(change: dict[str, float]) -> None:
     assert reasons(replace(QUIET, **change)) == []
+
+
+def test_threads_that_stand_in_the_queue_are_named() -> None:
+    assert kinds(reasons(waited_seconds=0.2)) == ["waiting"]
+    assert reasons(waited_seconds=0.05) == []
+
+
+def test_only_threads_with_work_count_among_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that was merely woken keeps nobody waiting, however long it stands in the queue."""
+    seen = iter([{"1": (5.0, 1.0), "2": (0.1, 0.0)}, {"1": (5.9, 1.3), "2": (0.1, 0.8), "3": (0.9, 0.1)}])
+    clock = iter([10.0, 11.0])
+    monkeypatch.setattr(stability, "read_counters", lambda root: BEFORE)
+    monkeypatch.setattr(stability.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(
+        stability,
+        "_spent_by_threads",
+        lambda: {thread: stability._Spent(*spent) for thread, spent in next(seen).items()},
+    )
+    watch = Watch(TWO)
+    watch.resume()
+    watch.rest()
+    assert watch.end().waited_seconds == pytest.approx(0.3 + 0.1)
 
 
 def test_what_the_system_does_not_tell_is_no_reason() -> None:

@@ -23,7 +23,6 @@ class _Job:
 
     def __init__(self, part: Callable[[], None]) -> None:
         self._part = part
-        self.callers_core = current_core()
         self._error: BaseException | None = None
         self._done = threading.Lock()
         self._done.acquire()
@@ -51,7 +50,8 @@ class Pool:
 
     def _start_afresh(self) -> None:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
-        self._size = 0
+        self._threads: list[threading.Thread] = []
+        self._kept_off: int | None = None
         self._taken = 0
         self._counting = threading.Lock()
 
@@ -59,10 +59,31 @@ class Pool:
         """So many threads for one caller, beside those of others: its parts may wait for each other."""
         with self._counting:
             self._taken += count
-            while self._size < self._taken:
-                self._size += 1
-                name = f"numba-kernels-{self._size}"
-                threading.Thread(target=_serve, args=(self._jobs,), name=name, daemon=True).start()
+            while len(self._threads) < self._taken:
+                name = f"numba-kernels-{len(self._threads) + 1}"
+                self._threads.append(
+                    threading.Thread(target=_serve, args=(self._jobs,), name=name, daemon=True)
+                )
+                self._threads[-1].start()
+                self._kept_off = None
+            if self._taken == count:
+                self._keep_off(current_core())
+
+    def _keep_off(self, core: int | None) -> None:
+        """Let the pool's threads run anywhere but on `core`, the caller's.
+
+        A thread is often woken on the core of whoever woke it, and then stands in the queue behind the very
+        thread that is to wait for it: a pass takes up to twice its time.  Nothing is done where the caller has
+        not moved since it last asked, nor where there is no other core.
+        """
+        if core is None or core == self._kept_off or not hasattr(os, "sched_setaffinity"):
+            return
+        elsewhere = os.sched_getaffinity(0) - {core}
+        if elsewhere:
+            for thread in self._threads:
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(thread.native_id or 0, elsewhere)
+            self._kept_off = core
 
     def run(self, parts: Sequence[Callable[[], None]]) -> None:
         """Run all parts at once, the first in the calling thread; return when the last is done."""
@@ -83,9 +104,7 @@ class Pool:
 
 def _serve(jobs: SimpleQueue[_Job]) -> None:
     while True:
-        job = jobs.get()
-        step_aside(job.callers_core)
-        job.run()
+        jobs.get().run()
 
 
 def _core_reader() -> Callable[[], int] | None:
@@ -102,23 +121,6 @@ _read_core = _core_reader()
 def current_core() -> int | None:
     """The core that this thread runs on at this moment; None where the system does not tell."""
     return None if _read_core is None else _read_core()
-
-
-def step_aside(core: int | None) -> None:
-    """Move this thread off `core`, if it runs there and may run elsewhere.
-
-    A thread is often woken on the core of whoever woke it.  Where cores share no cache, as in many virtual
-    machines, the scheduler may leave the two of them on one core for as long as both have work: a pass then
-    takes twice its time.  The cores that the thread may use are the same afterwards.
-    """
-    if core is None or core != current_core() or not hasattr(os, "sched_setaffinity"):
-        return
-    allowed = os.sched_getaffinity(0)
-    elsewhere = allowed - {core}
-    if elsewhere:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, elsewhere)
-            os.sched_setaffinity(0, allowed)
 
 
 POOL = Pool()
