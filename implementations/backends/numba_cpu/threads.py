@@ -73,7 +73,7 @@ class Pool:
         """Let the pool's threads run anywhere but on `core`, the caller's.
 
         A thread is often woken on the core of whoever woke it, and then stands in the queue behind the very
-        thread that is to wait for it: a pass takes up to twice its time.  Nothing is done where the caller has
+        one that is to wait for it: a pass takes up to twice its time.  Nothing is done where the caller has
         not moved since it last asked, nor where there is no other core.
         """
         if core is None or core == self._kept_off or not hasattr(os, "sched_setaffinity"):
