@@ -17,6 +17,9 @@ from harness.errors import UserError
 
 TRUST_SECONDS = 3.0
 """So much foretold time of a study has to go by before its own pace counts for half."""
+EARLY = 0.1
+"""Until this share of the foretold time has gone by, the forecast makes up what is missing of it: the first
+cases start processes and compile for all that follow."""
 
 
 class Remaining:
@@ -102,9 +105,11 @@ class Remaining:
         seen = sum(self._seen.values())
         if not seen:
             return None
-        pace = sum(self._took.values()) / seen
+        missing = max(0.0, EARLY * (seen + sum(self._left.values())) - seen)
+        pace = (sum(self._took.values()) + missing) / (seen + missing)
+        trust = TRUST_SECONDS + missing
         left = sum(
-            max(0.0, left) * (self._took[study] + TRUST_SECONDS * pace) / (self._seen[study] + TRUST_SECONDS)
+            max(0.0, left) * (self._took[study] + trust * pace) / (self._seen[study] + trust)
             for study, left in list(self._left.items())
         )
         return left + self._afterwards * pace

@@ -84,6 +84,16 @@ def test_one_slow_case_does_not_make_a_forecast() -> None:
     assert made.seconds < 25.0  # and not 999 s
 
 
+def test_what_the_first_case_compiles_is_not_expected_of_all() -> None:
+    clock, listed = Clock(), cases("a", 1000)
+    made = remaining(clock, {"a": (listed, 1.0)})
+    run(made, clock, listed[:1], 200.0)
+    assert made.seconds is not None
+    assert 1000.0 < made.seconds < 6000.0  # and not 199 800
+    run(made, clock, listed[1:300], 1.0)
+    assert made.seconds == pytest.approx(700 * 499 / 300, rel=0.02)
+
+
 def test_cases_side_by_side_share_the_time_that_goes_by() -> None:
     """Four at once, as on a cluster: a quarter of the time."""
     clock, listed = Clock(), cases("a", 100)
