@@ -89,6 +89,10 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def listing(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _check_depth(data: Any, name: str) -> None:
     layer, depth = [data], 0
     while layer:

@@ -369,6 +369,15 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.parametrize("name", ["pytest-benchmark", "pyperf", "gbench"])
+@pytest.mark.parametrize("value", [True, 7, "text", {"a": 1}, [3]])
+def test_benchmarks_that_are_no_list_of_them_are_refused(run, name, value):
+    content = json.loads(FORMATS[name].write(run))
+    content["benchmarks"] = value
+    with pytest.raises(UserError, match="file: benchmarks"):
+        FORMATS[name].read(json.dumps(content).encode(), "file")
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_a_file_is_taken_or_refused_in_one_line(run, data):

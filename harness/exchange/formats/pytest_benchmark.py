@@ -16,7 +16,7 @@ from pydantic import Field
 
 from harness.case import Scalar
 from harness.errors import UserError
-from harness.exchange.checked import Loops, Name, Part, Seconds, json_of, mapping, model_of
+from harness.exchange.checked import Loops, Name, Part, Seconds, json_of, listing, mapping, model_of
 from harness.exchange.format import FORMATS, Format, Imported
 from harness.exchange.times import Process, Timed, cases, moment, numbered, scalars, times
 from harness.report.frames import Run
@@ -62,7 +62,7 @@ class PytestBenchmark(Format):
 
     def read(self, content: bytes, name: str) -> Imported:
         data = json_of(content, name)
-        for entry in mapping(data).get("benchmarks") or ():
+        for entry in listing(mapping(data).get("benchmarks")):
             if "stats" in mapping(entry) and "data" not in mapping(entry["stats"]):
                 raise UserError(
                     f"{name}: stats.data is missing",
