@@ -26,47 +26,16 @@ def product(block: Any, rows: int, panels: Any, zeros: Any, out: Any, first: int
     size = out.shape[1]
     for p in range(count):
         panel, column = p * depth * width, p * width
-        columns = min(width, size - column)
-        r = 0
+        columns, start, r = min(width, size - column), first * size + column, 0
         if rows == 8:
-            TILE(
-                8,
-                block,
-                0,
-                depth,
-                panels,
-                panel,
-                depth,
-                zeros,
-                0,
-                0,
-                out,
-                first * size + column,
-                size,
-                columns,
-            )
+            TILE(8, block, 0, depth, panels, panel, depth, zeros, 0, 0, out, start, size, columns)
             r = 8
         elif rows >= 4:
-            TILE(
-                4,
-                block,
-                0,
-                depth,
-                panels,
-                panel,
-                depth,
-                zeros,
-                0,
-                0,
-                out,
-                first * size + column,
-                size,
-                columns,
-            )
+            TILE(4, block, 0, depth, panels, panel, depth, zeros, 0, 0, out, start, size, columns)
             r = 4
         while r < rows:
-            start = (first + r) * size + column
-            TILE(1, block, r * depth, depth, panels, panel, depth, zeros, 0, 0, out, start, size, columns)
+            at = start + r * size
+            TILE(1, block, r * depth, depth, panels, panel, depth, zeros, 0, 0, out, at, size, columns)
             r += 1
 
 
