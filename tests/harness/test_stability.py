@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from harness.measure import stability, timing
-from harness.measure.stability import Budget, Counters, Observed, Watch, Window, read_counters, why_unstable
+from harness.measure.counters import Counters, Spent, read_counters
+from harness.measure.stability import Budget, Observed, Watch, Window, why_unstable
 from harness.measure.timing import MAXIMUM_ATTEMPTS, MINIMUM_SAMPLES, time_calls, time_steadily
 
 TWO = Budget(2)
@@ -83,8 +84,8 @@ def test_only_threads_with_work_count_among_those_that_wait(monkeypatch: pytest.
     monkeypatch.setattr(stability.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(
         stability,
-        "_spent_by_threads",
-        lambda: {thread: stability._Spent(*spent) for thread, spent in next(seen).items()},
+        "spent_by_threads",
+        lambda: {thread: Spent(*spent) for thread, spent in next(seen).items()},
     )
     watch = Watch(TWO)
     watch.resume()
