@@ -1,7 +1,7 @@
 """The first page of a report: each claim, its verdict, the effect that was measured, and the rule.
 
-Every claim appears.  One that the run has no rows for is *not tested*, and says which studies would test it;
-the page is left out where the run tests none.
+Every claim appears.  Those that the run has no rows for are *not tested*: one sentence names them, and
+`tables/claims.csv` says which studies would test each.  The page is left out where the run tests none.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Judged:
 class ClaimsPage:
     """Args:
     heading, sentence: what the page is, and how many claims ended how.
-    judged: every claim, C1 first.
+    judged: every claim that was tested or could not be judged, in their order.
     conditions: what the verdicts rest on, for people.
     """
 
@@ -107,14 +107,17 @@ def page(judged: Sequence[Judged]) -> ClaimsPage | None:
     """The page, or None where no claim was tested."""
     if not any(entry.finding for entry in judged):
         return None
-    return ClaimsPage(HEADING, _sentence(judged), tuple(judged), _table(judged))
+    shown = tuple(entry for entry in judged if entry.finding or entry.problem)
+    return ClaimsPage(HEADING, _sentence(judged), shown, _table(judged))
 
 
 def _sentence(judged: Sequence[Judged]) -> str:
     counts = Counter(entry.word for entry in judged)
     words = (SUPPORTED, DEPENDS, NOT_SUPPORTED, NOT_TESTED)
     parts = [f"{counts[word]} {_verb(word, counts[word])}" for word in words if counts[word]]
-    return f"Of {counted(len(judged), 'claim')}, {listed(parts)}."
+    untested = [entry.claim.name for entry in judged if not (entry.finding or entry.problem)]
+    named = f" (no rows for {listed(untested)})" if untested else ""
+    return f"Of {counted(len(judged), 'claim')}, {listed(parts)}{named}."
 
 
 def _verb(word: str, number: int) -> str:
