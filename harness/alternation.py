@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.measure.timing import Pause
+from harness.measure.cores import draw_core
+from harness.measure.timing import Go, Pause
 from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.supervisor import Supervisor
@@ -49,6 +50,7 @@ def alternate(
     cases: Sequence[Case],
     worker_of: Callable[[Case], Supervisor],
     limits: Limits,
+    num_threads: int,
     starting: Callable[[Case], None] = lambda case: None,
     work_of: Callable[[Case], Case] = lambda case: case,
 ) -> Iterator[tuple[Case, Outcome, float]]:
@@ -56,6 +58,7 @@ def alternate(
 
     Args:
         cases: of one comparison, each with a worker of its own, in the order in which they begin.
+        num_threads: what each of them may use; with one, all of them keep to the same core.
         starting: told of a case when it begins.
         work_of: what a case measures, where that is not the case itself.
     """
@@ -70,14 +73,16 @@ def alternate(
             paused.append(_Turn(case, worker, at, spent))
         else:
             yield case, at, spent
-    order = random.Random(together)
+    order, core = random.Random(together), draw_core(num_threads)
     while paused:
         order.shuffle(paused)
-        again = any(turn.at.wants_again for turn in paused)
         between = [turn for turn in paused if turn.at.wants_again is None]
-        for turn in between or list(paused):  # an attempt ends for all together
+        told = Go(any(turn.at.wants_again for turn in paused), core)
+        if not between:  # an attempt ends for all together, and the next may have a better core
+            core = draw_core(num_threads)
+        for turn in between or list(paused):
             started = time.monotonic()
-            at = turn.worker.go_on(again=again)
+            at = turn.worker.go_on(told)
             turn.spent += time.monotonic() - started
             if isinstance(at, Pause):
                 turn.at = at

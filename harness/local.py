@@ -51,7 +51,7 @@ class Local:
         for block in blocks(cases, plan.seed):
             self._workers.for_replicate(block[0].replicate)
             limits = Limits.of(plan, block[0].study)
-            for case, outcome, seconds in alternate(block, self._workers.of, limits, start):
+            for case, outcome, seconds in alternate(block, self._workers.of, limits, plan.threads, start):
                 timed -= is_timed(case)
                 if self._turn is not None and not timed:
                     self._turn.end()

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import psutil
 from harness import out_of_memory
 from harness.case import Case
 from harness.guardian import Guardian
-from harness.measure.timing import Pause
+from harness.measure.timing import Go, Pause, alone
 from harness.outcome import Failed, Outcome, Unsupported
 from harness.protocol import MAXIMUM_ANSWER_BYTES, Absent, BadAnswer, Ready, read_answer, read_greeting
 from harness.studies.study import STUDIES
@@ -67,7 +68,7 @@ class Supervisor:
             case, budget_seconds=budget_seconds, max_seconds=max_seconds, hang_seconds=hang_seconds
         )
         while isinstance(at, Pause):
-            at = self.go_on(again=bool(at.wants_again))
+            at = self.go_on(alone(at))
         return at
 
     def begin(
@@ -89,13 +90,9 @@ class Supervisor:
         request = {"case": case.to_json(), "budget_seconds": budget_seconds, "max_seconds": max_seconds}
         return self._outcome({**request, "together": together}, begins=True)
 
-    def go_on(self, *, again: bool) -> Outcome | Pause:
-        """The case that paused, to its next pause or its end.
-
-        Args:
-            again: at the end of an attempt, whether to measure again.
-        """
-        return self._outcome({"again": again}, begins=False)
+    def go_on(self, told: Go) -> Outcome | Pause:
+        """The case that paused, to its next pause or its end."""
+        return self._outcome(asdict(told), begins=False)
 
     def _outcome(self, request: dict[str, Any], *, begins: bool) -> Outcome | Pause:
         assert self._case is not None

@@ -25,7 +25,7 @@ from harness.case import Case
 from harness.outcome import Failed, Measured, Outcome, Unsupported
 
 if TYPE_CHECKING:
-    from harness.measure.timing import Pause
+    from harness.measure.timing import Go, Pause
     from harness.studies.study import Company
     from implementations.contract import Compilation
 
@@ -133,18 +133,20 @@ def with_compilation(outcome: Outcome, before: Compilation | None, after: Compil
     return replace(outcome, facts={**outcome.facts, **new})
 
 
-def _stand_still(answers: IO[str], key: str, at: Pause) -> bool:
+def _stand_still(answers: IO[str], key: str, at: Pause) -> Go:
     """Say that this case pauses, and wait to be told to go on.
 
     Raises:
         EOFError: the parent closed our input.
     """
+    from harness.measure.timing import Go
+
     _answer(answers, {"paused": key, "wants_again": at.wants_again})
     line = sys.stdin.readline()
     if not line:
         raise EOFError("the run was ended")
     time.sleep(SETTLE_SECONDS)
-    return bool(json.loads(line)["again"])
+    return Go(**json.loads(line))
 
 
 def _answer(stream: IO[str], message: dict[str, Any]) -> None:

@@ -35,11 +35,11 @@ class Bench:
 
     def __init__(self, request: Request, slots: int) -> None:
         cores = len(os.sched_getaffinity(0))
-        whole = request.num_threads or cores
-        share = max(1, min(whole, cores // slots))
+        self._whole = request.num_threads or cores
+        share = max(1, min(self._whole, cores // slots))
         self._slots = slots
         self._corpus = request.corpus
-        self._timed = Workers(lambda backend: self._started(backend, whole))
+        self._timed = Workers(lambda backend: self._started(backend, self._whole))
         self._make_shared = lambda backend: self._started(backend, share)
         self._idle: list[Supervisor] = []
         self._all: list[Supervisor] = []
@@ -68,7 +68,7 @@ class Bench:
                 workers[case.key] = stack.enter_context(supervisor)
                 return workers[case.key]
 
-            for case, outcome, seconds in alternate(cases, worker_of, limits):
+            for case, outcome, seconds in alternate(cases, worker_of, limits, self._whole):
                 if self._ended:
                     return Answer(refused="the run was ended")
                 ended[case.key] = EndedThere(outcome=to_json(outcome), elapsed_seconds=seconds)

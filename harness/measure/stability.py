@@ -4,6 +4,8 @@
                  and that of those who are measured in turn with us)
     steal        the hypervisor took more than 2 % of the allowed cores
     waiting      our threads with work stood in the queue for a core for more than 5 % of the time (schedstat)
+                 and other processes or the hypervisor can be to blame for so much: threads that stand behind
+                 each other are how the work runs, and a fact of it (:func:`waited_share`)
     throttled    the control group's quota, or heat, stopped the cores; or their clock fell by more than 10 %
     threads      our own processor time over wall time is above the thread budget
     foreign      another process computes on the device (NVML)
@@ -115,6 +117,14 @@ class Watch:
         return Window(self._before, read_counters(self._root), cores, foreign, self._waited)
 
 
+def waited_share(window: Window, observed: Observed, budget: Budget) -> float | None:
+    """For how much of the time of its threads the work stood in the queue for a core, whoever was before it;
+    None where the system does not say."""
+    if window.waited_seconds is None:
+        return None
+    return window.waited_seconds / max(budget.num_threads * observed.wall_seconds, 1e-9)
+
+
 def why_unstable(window: Window, observed: Observed, budget: Budget) -> Iterator[str]:
     """Each reason not to trust the samples, in words with the number that it rests on."""
     yield from _machine(window, budget, observed.wall_seconds)
@@ -131,18 +141,20 @@ def _machine(window: Window, budget: Budget, at_work: float) -> Iterator[str]:
     at_work = min(at_work, wall)
     capacity = window.cores * wall
     doubt = _TICKS_OF_DOUBT * TICK_SECONDS * window.cores
+    others = stolen = np.inf  # as long as the system does not say
     if (busy := _change(before.busy_seconds, after.busy_seconds)) is not None:
         others = busy - (after.own_seconds - before.own_seconds)
         if others - doubt > LOAD_SHARE * capacity:
             yield f"load: others used {others / wall:.2f} of {window.cores} cores"
-    if (stolen := _change(before.steal_seconds, after.steal_seconds)) is not None and (
-        stolen - doubt / 2 > STEAL_SHARE * capacity
-    ):
-        yield f"steal: the hypervisor took {stolen / capacity:.0%} of the cores"
-    waited = window.waited_seconds
-    if waited is not None and waited > WAITING_SHARE * budget.num_threads * at_work:
-        share = waited / max(budget.num_threads * at_work, 1e-9)
-        yield f"waiting: threads stood {share:.0%} of the time in the queue"
+    if (steal := _change(before.steal_seconds, after.steal_seconds)) is not None:
+        stolen = steal
+        if stolen - doubt / 2 > STEAL_SHARE * capacity:
+            yield f"steal: the hypervisor took {stolen / capacity:.0%} of the cores"
+    if window.waited_seconds is not None:
+        blamed = min(window.waited_seconds, max(others - doubt, 0.0) + stolen)
+        share = blamed / max(budget.num_threads * at_work, 1e-9)
+        if share > WAITING_SHARE:
+            yield f"waiting: threads stood {share:.0%} of the time in the queue behind others"
     if _change(before.quota_events, after.quota_events):
         yield "throttled: the control group's quota was used up"
     if _change(before.heat_events, after.heat_events):

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from harness.measure.stability import Budget, Observed, Watch, probe_seconds, why_unstable
+from harness.measure.cores import draw_core, kept_to
+from harness.measure.stability import Budget, Observed, Watch, probe_seconds, waited_share, why_unstable
 
 MINIMUM_SAMPLE_SECONDS = 2e-3
 """One sample repeats the call until it lasts at least this long: far above the clock's step and cost."""
@@ -51,11 +52,13 @@ class Timing:
         nothing disturbed, or there was no time for another.
     unstable: what disturbed each attempt, by attempt; an empty tuple where nothing did.
     probe_seconds: of a fixed piece of work, before and after the last attempt, the mean of both.
+    waited_share: of the threads' time in the last attempt, in the queue for a core; None where unknown.
     """
 
     samples: list[Sample]
     unstable: list[tuple[str, ...]]
     probe_seconds: float
+    waited_share: float | None = None
 
     @property
     def stable(self) -> bool:
@@ -68,14 +71,32 @@ class Pause:
 
     Args:
         wants_again: None before a round; at the end of an attempt, whether there is reason and time for
-            another.  Whoever lets it go on says whether there is to be one.
+            another.
     """
 
     wants_again: bool | None = None
 
 
-Measuring = Generator[Pause, bool, Timing]
-"""A measurement in steps: send it whether to measure again (of no meaning before a round)."""
+@dataclass(frozen=True)
+class Go:
+    """What a measurement that stood still is told.
+
+    Args:
+        again: at the end of an attempt, whether to measure again.
+        core: for a round, the one to keep to; None: any.
+    """
+
+    again: bool = False
+    core: int | None = None
+
+
+def alone(at: Pause) -> Go:
+    """What it is told that takes turns with nobody."""
+    return Go(again=bool(at.wants_again))
+
+
+Measuring = Generator[Pause, Go, Timing]
+"""A measurement in steps."""
 
 
 def time_calls(
@@ -101,7 +122,7 @@ def time_steadily(
     budget_seconds: float,
     budget: Budget,
     watch: Callable[[Budget], Watch] = Watch,
-    pause: Callable[[Pause], bool] = lambda at: bool(at.wants_again),
+    pause: Callable[[Pause], Go] = alone,
     harmless: Sequence[str] = (),
 ) -> Timing:
     """The same in rounds, and again while something disturbs the samples and the time allows it.
@@ -109,13 +130,13 @@ def time_steadily(
     Args:
         budget: what the samples may use: threads, device.
         watch: what looks at the machine meanwhile.
-        pause: called at every pause; returns whether to measure again.  By default nobody else has a turn.
+        pause: called at every pause.  By default nobody else has a turn.
         harmless: kinds of disturbance that are told, and are no reason to measure again.
     """
     return driven(measuring(call, synchronize, budget_seconds, budget, watch, harmless), pause)
 
 
-def driven(steps: Measuring, pause: Callable[[Pause], bool]) -> Timing:
+def driven(steps: Measuring, pause: Callable[[Pause], Go]) -> Timing:
     """Let a measurement go on to its end."""
     try:
         at = next(steps)
@@ -127,8 +148,9 @@ def driven(steps: Measuring, pause: Callable[[Pause], bool]) -> Timing:
 
 
 def alternately(*measurements: Measuring) -> list[Timing]:
-    """Several measurements in one process, round by round in turn, to their ends."""
+    """Several measurements in one thread, round by round in turn, to their ends."""
     found: list[Timing | None] = [None] * len(measurements)
+    core = draw_core(1)
     at = [next(steps) for steps in measurements]
     while any(timing is None for timing in found):
         ended = all(pause.wants_again is not None for pause, t in zip(at, found, strict=True) if t is None)
@@ -136,7 +158,7 @@ def alternately(*measurements: Measuring) -> list[Timing]:
         for i, steps in enumerate(measurements):
             if found[i] is None and (ended or at[i].wants_again is None):
                 try:
-                    at[i] = steps.send(again)
+                    at[i] = steps.send(Go(again, core))
                 except StopIteration as end:
                     found[i], at[i] = end.value, Pause(wants_again=False)
     return [timing for timing in found if timing is not None]
@@ -166,15 +188,16 @@ def measuring(
         took = sum(sample.loops * sample.seconds for sample in found)
         samples += found
         read = [sample for sample in found if sample.phase == "sample"]
-        unstable.append(tuple(why_unstable(watching.end(), _observed(read), budget)))
+        window, observed = watching.end(), _observed(read)
+        unstable.append(tuple(why_unstable(window, observed, budget)))
         spent += took
         probe.append(probe_seconds())
         possible = attempt + 1 < MAXIMUM_ATTEMPTS and spent + took <= MAXIMUM_ATTEMPTS * budget_seconds
         reasons = [why for why in unstable[-1] if why.partition(":")[0] not in harmless]
-        again = yield Pause(wants_again=possible and bool(reasons))
-        if not (again and possible):
+        told = yield Pause(wants_again=possible and bool(reasons))
+        if not (told.again and possible):
             break
-    return Timing(samples, unstable, sum(probe[-2:]) / 2)
+    return Timing(samples, unstable, sum(probe[-2:]) / 2, waited_share(window, observed, budget))
 
 
 class _Timer:
@@ -204,7 +227,7 @@ class _Timer:
 
     def rounds(
         self, one: float, seconds: float, attempt: int, watching: Watch
-    ) -> Generator[Pause, bool, list[Sample]]:
+    ) -> Generator[Pause, Go, list[Sample]]:
         """Rounds of samples, a pause before each: as many as fit into `seconds`, but MINIMUM_SAMPLES at the
         least and MAXIMUM_ROUNDS at the most.
 
@@ -221,13 +244,14 @@ class _Timer:
         rounds = max(MINIMUM_SAMPLES, min(MAXIMUM_ROUNDS, fitting))
         samples: list[Sample] = []
         for number in range(rounds):
-            yield Pause()
-            if warming:
-                samples.append(self._run("warmup", number, warming, attempt, number))
-            watching.resume()
-            for index in range(number * count, (number + 1) * count):
-                samples.append(self._run("sample", index, loops, attempt, number))
-            watching.rest()
+            told = yield Pause()
+            with kept_to(told.core):
+                if warming:
+                    samples.append(self._run("warmup", number, warming, attempt, number))
+                watching.resume()
+                for index in range(number * count, (number + 1) * count):
+                    samples.append(self._run("sample", index, loops, attempt, number))
+                watching.rest()
         return samples
 
     def _run(self, phase: str, index: int, loops: int, attempt: int = 0, number: int = 0) -> Sample:

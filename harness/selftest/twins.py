@@ -93,7 +93,9 @@ class Twins:
         limits = Limits.of(plan, "throughput")
         for block in blocks(cases, plan.seed):
             self._workers.for_replicate(block[0].replicate)
-            for case, outcome, seconds in alternate(block, self._workers.of, limits, starting, work_of):
+            for case, outcome, seconds in alternate(
+                block, self._workers.of, limits, plan.threads, starting, work_of
+            ):
                 yield Ended(case, outcome, seconds, None)
 
     def __enter__(self) -> Twins:

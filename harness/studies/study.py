@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from harness.case import Case, Scalar
 from harness.initializations import INITIALIZATIONS
 from harness.measure.outlook import Outlook
-from harness.measure.timing import Pause
+from harness.measure.timing import Go, Pause, alone
 from harness.outcome import Measured, Unsupported
 from implementations.contract import DTYPES, Backend
 from implementations.registry import BACKENDS, CELLS, Registry
@@ -78,12 +78,12 @@ class Company:
     Args:
         together: a name that they share and nobody else has, or None.
         root: the process whose descendants they all are, or None.
-        pause: lets the others have their turn; returns whether to measure again (see `Pause`).
+        pause: lets the others have their turn.
     """
 
     together: str | None = None
     root: int | None = None
-    pause: Callable[[Pause], bool] = lambda at: bool(at.wants_again)
+    pause: Callable[[Pause], Go] = alone
 
 
 @dataclass(frozen=True)

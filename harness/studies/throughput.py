@@ -63,6 +63,7 @@ class Throughput(PassStudy):
                 "relative_error": prove(problem, prepared, training=training),
                 "together": company.together,
                 "probe_seconds": timing.probe_seconds,
+                "waited_share": timing.waited_share,
                 "attempts": len(timing.unstable),
                 "unstable": "; ".join(timing.unstable[-1]) or None,
                 "disturbed": disturbed(timing),

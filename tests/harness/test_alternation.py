@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
 import pytest
 
+from harness import alternation
 from harness.alternation import Limits, alternate
 from harness.case import Case
 from harness.measure import timing
+from harness.measure.cores import draw_core, kept_to
 from harness.measure.stability import OF_SAMPLES, Budget, Watch, Window
-from harness.measure.timing import Pause, alternately, measuring, time_steadily
+from harness.measure.timing import Go, Pause, alone, alternately, measuring, time_steadily
 from harness.outcome import Failed, Measured, Outcome
 from harness.report.pairs import Process, pair_ratio
 from harness.report.summaries.throughput import CANCELLED
@@ -27,7 +30,7 @@ MEASURED = Measured({"seconds": [1.0]}, {})
 class Scripted:
     """A worker that says what its script says, and writes down who went on when, and what it was told."""
 
-    def __init__(self, name: str, script: Sequence[Outcome | Pause], log: list[tuple[str, bool]]) -> None:
+    def __init__(self, name: str, script: Sequence[Outcome | Pause], log: list[tuple[str, Go]]) -> None:
         self.name, self._script, self._log = name, iter(script), log
         self.together: str | None = None
 
@@ -36,17 +39,21 @@ class Scripted:
         self.together = together
         return next(self._script)
 
-    def go_on(self, *, again: bool) -> Outcome | Pause:
-        self._log.append((self.name, again))
+    def go_on(self, told: Go) -> Outcome | Pause:
+        self._log.append((self.name, told))
         return next(self._script)
 
 
-def turns_of(scripts: dict[str, list[Outcome | Pause]]) -> tuple[dict[str, Outcome], list[tuple[str, bool]]]:
+def turns_of(
+    scripts: dict[str, list[Outcome | Pause]], num_threads: int = 2
+) -> tuple[dict[str, Outcome], list[tuple[str, Go]]]:
     """How each ended, and the log."""
-    log: list[tuple[str, bool]] = []
+    log: list[tuple[str, Go]] = []
     workers = {name: Scripted(name, script, log) for name, script in scripts.items()}
     cases = [Case("throughput", {"backend": name}) for name in scripts]
-    ended = {c.backend: o for c, o, _ in alternate(cases, lambda case: workers[case.backend], LIMITS)}
+    ended = {
+        c.backend: o for c, o, _ in alternate(cases, lambda case: workers[case.backend], LIMITS, num_threads)
+    }
     assert len({worker.together for worker in workers.values()}) == 1
     return ended, log
 
@@ -69,7 +76,7 @@ def test_an_attempt_ends_for_all_together_and_is_made_again_by_all() -> None:
         }
     )
     assert Counter(name for name, _ in log) == {"a": 6, "b": 4}
-    told = [again for name, again in log if name == "b"]
+    told = [told.again for name, told in log if name == "b"]
     assert told == [False, True, False, False]
     # b waited at its end until a was at its own
     assert [name for name, _ in log][:4].count("b") <= 2
@@ -94,9 +101,11 @@ def test_a_worker_that_pauses_for_ever_is_ended_as_hung(monkeypatch: pytest.Monk
 
 
 def test_who_is_alone_is_in_nobodys_company() -> None:
-    log: list[tuple[str, bool]] = []
+    log: list[tuple[str, Go]] = []
     worker = Scripted("a", [ROUND, DONE, MEASURED], log)
-    assert [o for _, o, _ in alternate([Case("throughput", {"backend": "a"})], lambda case: worker, LIMITS)]
+    assert [
+        o for _, o, _ in alternate([Case("throughput", {"backend": "a"})], lambda case: worker, LIMITS, 2)
+    ]
     assert worker.together is None
 
 
@@ -147,6 +156,47 @@ def process_of(found: timing.Timing) -> Process:
     return Process(median(s.seconds for s in samples), {r: median(v) for r, v in rounds.items()})
 
 
+def test_who_has_one_thread_keeps_to_the_same_core_as_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = itertools.count()
+    monkeypatch.setattr(alternation, "draw_core", lambda n: next(drawn) if n == 1 else None)
+    scripts: dict[str, list[Outcome | Pause]] = {
+        "a": [ROUND, ROUND, WANTS, ROUND, DONE, MEASURED],
+        "b": [ROUND, ROUND, DONE, ROUND, DONE, MEASURED],
+    }
+    _, log = turns_of(dict(scripts), num_threads=1)
+    for name in scripts:
+        # two rounds, the end of the attempt, one round of the next attempt, its end
+        assert [told.core for who, told in log if who == name] == [0, 0, 0, 1, 1]
+    _, log = turns_of(dict(scripts), num_threads=2)
+    assert {told.core for _, told in log} == {None}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinities")
+def test_samples_are_taken_on_the_core_that_was_told() -> None:
+    allowed = os.sched_getaffinity(0)
+    core, seen = max(allowed), []
+
+    def pause(at: Pause) -> Go:
+        seen.append(os.sched_getaffinity(0))
+        return Go(again=False, core=core)
+
+    cores: list[set[int]] = []
+    time_steadily(lambda: cores.append(os.sched_getaffinity(0)), lambda: None, 1e-3, Budget(1), Watch, pause)
+    assert cores[0] == allowed, "the first call runs on any"
+    assert cores[-1] == {core}
+    assert all(at_pause == allowed for at_pause in seen), "and nothing is left of it afterwards"
+    assert os.sched_getaffinity(0) == allowed
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinities")
+def test_a_core_that_may_not_be_used_is_left_alone() -> None:
+    allowed = os.sched_getaffinity(0)
+    with kept_to(max(allowed) + 4096):
+        assert os.sched_getaffinity(0) == allowed
+    assert draw_core(1) in ({None} if len(allowed) == 1 else allowed)
+    assert draw_core(2) is None
+
+
 def test_measurements_in_one_process_take_turns() -> None:
     order: list[str] = []
 
@@ -163,9 +213,9 @@ def test_measurements_in_one_process_take_turns() -> None:
 def test_warm_ups_between_rounds_are_kept_apart(machine: Machine) -> None:
     pauses: list[Pause] = []
 
-    def pause(at: Pause) -> bool:
+    def pause(at: Pause) -> Go:
         pauses.append(at)
-        return bool(at.wants_again)
+        return alone(at)
 
     found = time_steadily(lambda: machine.work(1e-3), lambda: None, 0.05, Budget(1), Watch, pause)
     last = found.samples[-1].attempt

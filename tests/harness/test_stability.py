@@ -15,7 +15,7 @@ import pytest
 
 from harness.measure import stability, timing
 from harness.measure.counters import Counters, Spent, read_counters
-from harness.measure.stability import Budget, Observed, Watch, Window, why_unstable
+from harness.measure.stability import Budget, Observed, Watch, Window, waited_share, why_unstable
 from harness.measure.timing import MAXIMUM_ATTEMPTS, MINIMUM_SAMPLES, time_calls, time_steadily
 
 TWO = Budget(2)
@@ -72,8 +72,21 @@ def test_what_is_small_or_our_own_is_no_reason(change: dict[str, float]) -> None
 
 
 def test_threads_that_stand_in_the_queue_are_named() -> None:
-    assert kinds(reasons(waited_seconds=0.2)) == ["waiting"]
-    assert reasons(waited_seconds=0.05) == []
+    assert kinds(reasons(replace(QUIET, busy_seconds=53.0), waited_seconds=0.9)) == ["load", "waiting"]
+    assert kinds(reasons(replace(QUIET, busy_seconds=53.0), waited_seconds=0.05)) == ["load"]
+
+
+def test_threads_behind_each_other_are_a_fact_and_no_disturbance() -> None:
+    window = Window(BEFORE, QUIET, cores=2, waited_seconds=0.9)
+    assert list(why_unstable(window, STEADY, TWO)) == []
+    assert waited_share(window, STEADY, TWO) == pytest.approx(0.9 / (2 * STEADY.wall_seconds))
+    assert waited_share(replace(window, waited_seconds=None), STEADY, TWO) is None
+
+
+def test_where_the_system_does_not_say_who_was_at_work_any_waiting_is_named() -> None:
+    silent = Counters(monotonic=100.0, own_seconds=0.0)
+    window = Window(silent, replace(silent, monotonic=101.0), cores=2, waited_seconds=0.2)
+    assert kinds(list(why_unstable(window, STEADY, TWO))) == ["waiting"]
 
 
 def test_only_threads_with_work_count_among_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:

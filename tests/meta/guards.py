@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 from harness import folder, ledger, lock, supervisor
 from harness import outcome as outcomes
 from harness.exchange import transfer
-from harness.measure.timing import Pause
+from harness.measure import timing
 from harness.report import build, pages, pairs, tables, verdicts
 from tests.harness import (
     test_alternation,
@@ -101,12 +102,12 @@ def no_transaction_of_its_own(patch: Patch) -> None:
     patch.setattr(ledger.Ledger, "record", record)
 
 
-def one_after_the_other(cases, worker_of, limits):
+def one_after_the_other(cases, worker_of, limits, num_threads):
     for case in cases:
         worker = worker_of(case)
         at = worker.begin(case, **vars(limits), together="all")
-        while isinstance(at, Pause):
-            at = worker.go_on(again=bool(at.wants_again))
+        while isinstance(at, timing.Pause):
+            at = worker.go_on(timing.alone(at))
         yield case, at, 0.0
 
 
@@ -245,6 +246,13 @@ GUARDS = (
         "alternation.alternate",
         lambda patch: patch.setattr(test_alternation, "alternate", one_after_the_other),
         test_alternation.test_each_has_a_turn_in_every_round,
+        alone,
+    ),
+    Guard(
+        "who has one thread keeps to the same core as those it is compared with",
+        "measure.cores.kept_to",
+        lambda patch: patch.setattr(timing, "kept_to", lambda core: contextlib.nullcontext()),
+        test_alternation.test_samples_are_taken_on_the_core_that_was_told,
         alone,
     ),
     Guard(

@@ -217,6 +217,25 @@ def test_a_recorded_self_test_that_is_none_is_passed_over(tmp_path: Path, selfte
     assert not any("Self-test" in sentence for sentence in found.details)
 
 
+@pytest.mark.usefixtures("foregone")
+def test_a_backend_whose_threads_stand_behind_each_other_is_named(tmp_path: Path) -> None:
+    shares = {"torch": 0.2, "numba": 0.01}
+    listed = [
+        (
+            Case("throughput", {**sizes(name, "gru", t, 1), "pass": "inference"}, i),
+            measured([1.0], waited_share=share),
+        )
+        for t in range(1, 6)
+        for name, share in shares.items()
+        for i in range(2)
+    ]
+    found = answer(Run.read(write_run(tmp_path, listed)))
+    assert found is not None
+    told = [sentence for sentence in found.details if "queue" in sentence]
+    assert len(told) == 1
+    assert told[0].endswith("by processes of 20: torch in 10 (median 20 % of their time).")
+
+
 @pytest.mark.parametrize(("probes", "unsteady"), [((1e-3, 1.02e-3), False), ((1e-3, 1.7e-3), True)])
 @pytest.mark.usefixtures("foregone")
 def test_a_machine_that_changes_its_own_speed_is_named(

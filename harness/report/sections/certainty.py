@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from harness.report.escape import one_line
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
@@ -16,6 +18,8 @@ from harness.report.words import counted, listed, missing, percent, setting, tim
 
 MAXIMUM_ROWS = 100
 """Of a recorded self-test; it has about twenty."""
+QUEUED_SHARE = 0.05
+"""Less than this is not worth a word."""
 
 
 @question(
@@ -36,7 +40,7 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=(*_details(found), *_recorded(run.facts.get("selftest"))),
+        details=(*_details(found), *_queued(timed.processes), *_recorded(run.facts.get("selftest"))),
         table=_disturbed(timed.processes, timed.axes),
         summary=found.power,
     )
@@ -72,6 +76,25 @@ def _details(found: Certainty) -> list[str]:
         f"Of identical code over a grid of {counted(found.comparisons, 'comparison')}, "
         f"{percent(wrong.of_comparisons)} of the comparisons, and {percent(wrong.of_grids)} of the grids "
         "anywhere, are called faster or slower.",
+    ]
+
+
+def _queued(processes: pd.DataFrame) -> list[str]:
+    """Backends whose threads stood in the queue for a core with nobody else to blame."""
+    if "waited_share" not in processes:
+        return []
+    shares = processes.dropna(subset=["waited_share"])
+    often = shares[shares["waited_share"] > QUEUED_SHARE].groupby("backend")["waited_share"]
+    if not len(often):
+        return []
+    told = [
+        f"{one_line(backend)} in {len(part)} (median {percent(float(part.median()))} of their time)"
+        for backend, part in often
+    ]
+    return [
+        f"Threads that stand in the queue behind others of their own process are how a backend runs here, "
+        f"and part of its time. They did for more than {percent(QUEUED_SHARE)} of their time, by processes "
+        f"of {len(shares)}: {listed(told)}."
     ]
 
 
