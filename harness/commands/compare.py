@@ -22,6 +22,10 @@ def compare(
     by: Annotated[
         str | None, typer.Option(metavar="AXIS,AXIS", help="Judge groups of cases instead of each.")
     ] = None,
+    relative_to: Annotated[
+        str | None,
+        typer.Option(metavar="BACKEND", help="Count time in that backend's, timed in turn in the same run."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write Markdown here, a figure (.svg, .png) and a .csv beside it.")
     ] = None,
@@ -45,6 +49,7 @@ def compare(
         by=[name.strip() for name in by.split(",") if name.strip()] if by else [],
         threshold=THRESHOLD if limit is None else min(THRESHOLD, limit),
         allow_different_hardware=allow_different_hardware,
+        relative_to=relative_to,
     )
     if output is None:
         print(markdown(found, limit=limit), end="")

@@ -1,7 +1,9 @@
 """From two runs to rows with verdicts.
 
 Times: ratio of geometric means over processes with Welch's interval, judged all together.  With `by`, the
-cases of a group count as one: per process the geometric mean over all cases that both runs measured.
+cases of a group count as one: per process the geometric mean over all cases that both runs measured.  With
+`relative_to`, a time is a multiple of that backend's in the same rounds of the same run, so that a machine
+that was slower in one of the runs was so for both.
 Memory hardly varies, so a threshold judges it: a peak is the same within 3 % or 1 MiB.
 """
 
@@ -19,6 +21,7 @@ from harness.errors import UserError
 from harness.report import verdicts
 from harness.report.frames import Run
 from harness.report.statistics import Estimate, geometric_mean
+from harness.report.summaries.throughput import throughput
 from harness.report.verdicts import THRESHOLD, judge
 from implementations.registry import nearest
 
@@ -33,7 +36,7 @@ class Row:
     metric: "time" (seconds) or "memory" (bytes).
     group: the axes that name it.
     cases: how many cases it stands for.
-    old, new: typical values.
+    old, new: typical values: seconds (or multiples of a peer's, see `Comparison.relative_to`), bytes.
     change: new over old, with its interval (NaN where there is none): above 1 is slower, or larger.
     word: faster, slower, same, ambiguous, invalid; smaller or larger for memory.
     reason: what the word rests on.
@@ -57,6 +60,7 @@ class Comparison:
     lost: cases that had a number and now fail, with how.
     alone: how many settings only the old, only the new run measured.
     hardware: what differs between the machines.
+    relative_to: the backend whose time in the same rounds is the unit of time; None: the second.
     """
 
     old: Run
@@ -65,6 +69,7 @@ class Comparison:
     lost: tuple[tuple[str, str], ...]
     alone: tuple[int, int]
     hardware: tuple[str, ...]
+    relative_to: str | None = None
 
     def regressions(self, limit: float) -> tuple[Row, ...]:
         """Rows that are certainly worse, and by more than `limit` (0.05: 5 %)."""
@@ -84,6 +89,7 @@ def compare_runs(
     by: Sequence[str] = (),
     threshold: float = THRESHOLD,
     allow_different_hardware: bool = False,
+    relative_to: str | None = None,
 ) -> Comparison:
     """Compare what both runs measured.
 
@@ -91,9 +97,10 @@ def compare_runs(
         by: axes to group by; every case on its own where empty.
         threshold: a change below it is of no importance.
         allow_different_hardware: show the ratios all the same; every verdict is invalid then.
+        relative_to: a backend that both runs timed beside the others.
 
     Raises:
-        UserError: the machines differ, no case is in both runs, or an axis is unknown.
+        UserError: the machines differ, no case is in both runs, or an axis or a backend is unknown.
     """
     hardware = differences(old, new)
     if hardware and not allow_different_hardware:
@@ -101,7 +108,10 @@ def compare_runs(
             f"the runs come from different hardware ({'; '.join(hardware)})",
             remedy="measure both on one machine, or add --allow-different-hardware to see the ratios",
         )
-    before, after = measurements(old), measurements(new)
+    if relative_to is not None:
+        for run in (old, new):
+            _require_timed(relative_to, run)
+    before, after = (measurements(run, relative_to=relative_to) for run in (old, new))
     shared = [setting for setting in before.series if setting in after.series]
     lost = tuple(_lost(before, after))
     if not shared and not lost:
@@ -116,7 +126,19 @@ def compare_runs(
         _weighed(group, listed, threshold, bool(hardware)) for group, listed in _grouped(pairs, MEMORY, by)
     ]
     alone = len(before.series) - len(shared), len(after.series) - len(shared)
-    return Comparison(old, new, tuple(rows), lost, alone, tuple(hardware))
+    return Comparison(old, new, tuple(rows), lost, alone, tuple(hardware), relative_to)
+
+
+def _require_timed(backend: str, run: Run) -> None:
+    timed = throughput(run)
+    known = [] if timed is None else sorted(set(timed.processes["backend"]))
+    if backend not in known:
+        near = nearest(backend, known)
+        raise UserError(
+            f"--relative-to {backend}: not timed in {run.folder.name}"
+            + (f"; did you mean {near!r}?" if near else ""),
+            expected=f"one of {', '.join(known)}" if known else "a backend that both runs timed",
+        )
 
 
 Pair = tuple[Series, Series]

@@ -13,7 +13,17 @@ from harness.compare.hardware import describe
 from harness.compare.series import TIME
 from harness.report import escape
 from harness.report.frames import Run
-from harness.report.words import counted, listed, mebibytes, milliseconds, missing, plain, significant, symbol
+from harness.report.words import (
+    counted,
+    known,
+    listed,
+    mebibytes,
+    milliseconds,
+    missing,
+    plain,
+    significant,
+    symbol,
+)
 
 ROWS = 60
 """In Markdown; the CSV has them all."""
@@ -43,7 +53,7 @@ def markdown(comparison: Comparison, *, limit: float | None = None, figure: str 
         ]
     if figure is not None:
         lines += ["", f"![Change of each case, with its interval]({figure})"]
-    lines += ["", *_table(rows[:ROWS])]
+    lines += ["", *_table(rows[:ROWS], comparison.relative_to)]
     if len(rows) > ROWS:
         lines += ["", f"… and {len(rows) - ROWS} more rows."]
     for case, reason in comparison.lost:
@@ -59,7 +69,7 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """Every row, tidy; ratios are new over old."""
+    """Every row, tidy; changes are new over old."""
     return pd.DataFrame(
         [
             {
@@ -99,17 +109,22 @@ def _judgement(comparison: Comparison, limit: float) -> str:
     return f"No regression beyond {100 * limit:g} %."
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Row], relative_to: str | None) -> list[str]:
     if not rows:
         return []
     names = varying(rows)
     columns = ["verdict", "metric", *map(symbol, names), "before", "now", "change", "95 % interval"]
     rule = ["---", "---", *("---" for _ in names), "---:", "---:", "---:", "---"]
-    return [_line(columns), f"| {' | '.join(rule)} |", *(_line(_cells(row, names)) for row in rows)]
+    return [
+        _line(columns),
+        f"| {' | '.join(rule)} |",
+        *(_line(_cells(row, names, relative_to)) for row in rows),
+    ]
 
 
-def _cells(row: Row, names: Sequence[str]) -> list[str]:
-    amount, unit = (milliseconds, "ms") if row.metric == TIME else (mebibytes, "MiB")
+def _cells(row: Row, names: Sequence[str], relative_to: str | None) -> list[str]:
+    unit = "MiB" if row.metric != TIME else "ms" if relative_to is None else f"of {relative_to}"
+    amount = {"MiB": mebibytes, "ms": milliseconds}.get(unit, known)
     word = f"{_MARKS.get(row.word, '⚫')} {row.word}"
     interval = "" if missing(row.change.low) else f"{_percent(row.change.low)} … {_percent(row.change.high)}"
     return [
@@ -135,8 +150,13 @@ def _remarks(comparison: Comparison) -> str:
     old, new = comparison.alone
     words = [
         "Change: now over before, geometric mean over processes with Welch's 95 % interval; verdicts at a "
+        "false-discovery rate of 5 % over all rows."
     ]
-    words.append("false-discovery rate of 5 % over all rows.")
+    if comparison.relative_to is not None:
+        words.append(
+            f" A time is a multiple of {_cell(comparison.relative_to)}'s in the same rounds of the same run: "
+            "what the machine did to both cancels."
+        )
     if old or new:
         words.append(f" Only before: {counted(old, 'setting')}; only now: {counted(new, 'setting')}.")
     machine = listed([f"{name} {value}" for name, value in describe(comparison.new).items()])

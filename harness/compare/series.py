@@ -11,8 +11,9 @@ import pandas as pd
 from harness.case import Case, Scalar
 from harness.outcome import Failed
 from harness.report.frames import Run
+from harness.report.pairs import pair_ratios
 from harness.report.summaries.grouping import has
-from harness.report.summaries.throughput import throughput, why_invalid
+from harness.report.summaries.throughput import by_replicate, throughput, why_invalid, why_no_pairs
 
 TIME, MEMORY = "time", "memory"
 
@@ -22,7 +23,8 @@ class Series:
     """Args:
     metric: TIME in seconds, or MEMORY in bytes.
     axes: the setting, the backend among them.
-    values: replicate -> the median of what its process measured.
+    values: replicate -> the median of what its process measured; with a peer, the median of its ratios to
+        the peer's time in the same rounds.
     invalid: why nothing may be concluded from it, or None.
     num_threads: in force when it was measured; None where that was not recorded.
     """
@@ -50,13 +52,22 @@ def setting_of(case: Case) -> str:
     return Case(case.study, case.axes).key
 
 
-def measurements(run: Run) -> Measurements:
-    """Everything comparable of a run: its times and its memory."""
+def measurements(run: Run, *, relative_to: str | None = None) -> Measurements:
+    """Everything comparable of a run: its times and its memory.
+
+    Args:
+        relative_to: a backend; the times of the others are then told as multiples of its own.
+    """
     cases = {entry.case.key: entry.case for entry in run.entries}
     found: dict[str, Series] = {}
     timed = throughput(run)
-    if timed is not None:
+    if timed is not None and relative_to is None:
         _collect(found, timed.processes.rename(columns={"seconds": "value"}), cases, TIME)
+    elif timed is not None:
+        for _, part in timed.processes.groupby("setting", sort=False):
+            peer = part[part["backend"] == relative_to]
+            for _, ours in part[part["backend"] != relative_to].groupby("backend", sort=False):
+                _beside(found, ours, peer, cases)
     weighed = run.measured("memory")
     if has(weighed, "peak_bytes"):
         peaks = weighed.groupby("key")["peak_bytes"].median().rename("value")
@@ -80,6 +91,18 @@ def _collect(found: dict[str, Series], rows: pd.DataFrame, cases: Mapping[str, C
             why_invalid(part) if metric == TIME else None,
             _threads(part),
         )
+
+
+def _beside(
+    found: dict[str, Series], ours: pd.DataFrame, peer: pd.DataFrame, cases: Mapping[str, Case]
+) -> None:
+    """Times of one backend in one setting, as multiples of the peer's, where it was timed."""
+    ratios = pair_ratios(by_replicate(ours), by_replicate(peer))
+    if not ratios:
+        return
+    case = cases[ours["key"].iloc[0]]
+    values = {int(str(replicate)): ratio for replicate, ratio in ratios.items()}
+    found[setting_of(case)] = Series(TIME, case.axes, values, why_no_pairs(ours, peer), _threads(ours))
 
 
 def _threads(part: pd.DataFrame) -> float | None:

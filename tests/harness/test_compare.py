@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,41 @@ def test_the_command_ends_with_0_or_with_a_clear_line(tmp_path):
         assert done.returncode == 2, done
         assert words in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def in_rounds(slower: float, slowness: float, *, seed: int, replicates: int = 5):
+    """Both in turn, on a machine that is `slowness` times as slow, and changes from round to round."""
+    noise = np.random.default_rng(seed)
+    axes = sizes("", "gru", 16, 1) | {"pass": "training"}
+    for replicate in range(replicates):
+        machine = slowness * np.exp(0.3 * noise.normal(size=9) + 0.2 * noise.normal())
+        for backend, factor in (("torch", 1.0), ("numba", 0.4 * slower)):
+            seconds = 1e-3 * factor * machine * np.exp(0.01 * noise.normal(size=9))
+            columns = {"phase": ["sample"] * 9, "seconds": list(seconds)}
+            columns |= {"attempt": [0] * 9, "round": list(range(9))}
+            facts = {"together": f"{seed}-{replicate}", "relative_error": 1e-7, "flop": 1, "steps": 1}
+            yield Case("throughput", {**axes, "backend": backend}, replicate), Measured(columns, facts)
+
+
+@pytest.mark.parametrize(("slower", "word"), [(1.0, "same"), (1.1, "slower"), (0.9, "faster")])
+def test_in_another_backends_time_a_slower_machine_is_no_regression(tmp_path, slower, word):
+    old = run(tmp_path / "old", in_rounds(1.0, 1.0, seed=1))
+    new = run(tmp_path / "new", in_rounds(slower, 1.5, seed=2))
+    (row,) = compare_runs(old, new, relative_to="torch").rows
+    assert (row.group["backend"], row.word) == ("numba", word)
+    assert row.change.value == pytest.approx(slower, rel=0.02)
+    assert row.old == pytest.approx(0.4, rel=0.02)
+    in_seconds = {r.word for r in compare_runs(old, new).rows if r.group["backend"] == "torch"}
+    assert in_seconds <= {"slower", "ambiguous"}, "torch is the same, and takes longer on this machine"
+    page = markdown(compare_runs(old, new, relative_to="torch"))
+    assert re.search(r"\| 0\.4\d* of torch \|", page)
+    assert "what the machine did to both cancels" in page
+
+
+def test_a_backend_to_compare_with_that_was_not_timed_is_named(tmp_path):
+    old = run(tmp_path / "old", in_rounds(1.0, 1.0, seed=1))
+    with pytest.raises(UserError, match=r"--relative-to torhc: not timed in old; did you mean 'torch'\?"):
+        compare_runs(old, old, relative_to="torhc")
+    weighed = run(tmp_path / "weighed", [weigh("numba", 3)])
+    with pytest.raises(UserError, match="not timed in weighed"):
+        compare_runs(old, weighed, relative_to="torch")
