@@ -19,6 +19,8 @@ LN10 = float(np.log(10.0))
 CONFIDENCE = 0.95
 ONE_PERCENT, ONE_PER_MILLE = -2.0, -3.0
 """log10 of the norms that the horizons are for."""
+ROUNDING = 1e-12
+"""Rates below it in size are sums of rounding errors."""
 HUNDREDFOLD = 2.0
 """log10 of the median norm at the longest lag from which on it counts as exploding."""
 
@@ -203,7 +205,8 @@ def _verdict(
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    """What is zero but for rounding is zero."""
+    return f"{value:.3g}".replace("-", "−") if abs(value) > ROUNDING else "0"
 
 
 def _over_samples(flat: Array, of: Any) -> Array:

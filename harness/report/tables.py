@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from harness.report.escape import file_stem, spreadsheet
 from harness.report.frames import Run, reason, status
+from harness.report.words import known, missing, plain, significant
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,24 @@ class Written:
     path: str
     rows: int
     what: str
+
+
+RATE_COLUMNS = ("rate", "95 % interval", "half-life", "1 % horizon", "0.1 % horizon")
+
+
+def rate_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells of RATE_COLUMNS, for one row with the columns of `harness.report.summaries.rates`."""
+    interval = "–"
+    if not missing(row["nats_per_step_low"]):
+        interval = f"{significant(row['nats_per_step_low'])} to {significant(row['nats_per_step_high'])}"
+    beyond = f"> {plain(row['largest_lag'])}"
+    return (
+        significant(row["nats_per_step"]),
+        interval,
+        known(row["half_life_steps"], "none"),
+        known(row["horizon_1_percent_steps"], beyond),
+        known(row["horizon_1_per_mille_steps"], beyond),
+    )
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -6,7 +6,7 @@ A number that is missing becomes "n/a", never a zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -36,6 +36,11 @@ def significant(value: float, digits: int = 3) -> str:
         mantissa = f"{value:.{digits - 1}e}".split("e")[0]
         return f"{mantissa}·10{superscript(exponent)}".replace("-", "−")
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+
+
+def known(value: Any, otherwise: str = "–", spoken: Callable[[float], str] = significant) -> str:
+    """A number in words, or what stands where there is none."""
+    return otherwise if missing(value) or pd.isna(value) else spoken(float(value))
 
 
 def superscript(exponent: float) -> str:

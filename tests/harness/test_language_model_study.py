@@ -12,7 +12,9 @@ import pytest
 
 from harness.case import Case
 from harness.report import write_report
+from harness.report.drawing import style
 from harness.report.frames import Run
+from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
 from harness.studies import language_model
 from harness.training.batches import streams
@@ -114,3 +116,17 @@ def test_the_report_sets_them_side_by_side(corpus: str, tmp_path: Path) -> None:
     assert [row[0] for row in found.table.rows] == ["gru", *(f"counting, order {n}" for n in (1, 2, 3))]
     write_report(folder)
     assert (folder / "figures" / "language_model.png").stat().st_size > 10_000
+
+
+def test_cells_with_and_without_a_forget_bias_are_drawn_beside_each_other(
+    corpus: str, tmp_path: Path
+) -> None:
+    listed = []
+    for axes in (TINY, {**TINY, "cell": ["lstm"], "forget_bias": [1.0]}):
+        (point,) = points("language_model", **axes)
+        listed.append((Case("language_model", point), measured("language_model", corpus=corpus, **axes)))
+    with style():
+        (picture,) = FIGURES["language_model"].draw(Run.read(write_run(tmp_path / "run", listed)))
+    assert set(picture.data["cell"]) == {"gru", "lstm"}
+    along = picture.figure.axes[1]
+    assert [len(line.get_xdata()) > 1 for line in along.get_lines()][:2] == [True, True]

@@ -230,6 +230,11 @@ def test_the_verdict_names_what_it_depends_on(tmp_path: Path) -> None:
     assert (gaussian.effect.value, gaussian.effect.units) == (pytest.approx(-0.4), len(SEEDS))
 
 
+def test_fewer_weights_alone_say_nothing_of_a_gru(tmp_path: Path) -> None:
+    smaller = [*language("gru", 2.5, 300.0, seeds=(0,)), *language("lstm", 2.5, 400.0, seeds=(0,))]
+    assert verdicts(tmp_path / "run", smaller)["C10"].word == NOT_TESTED
+
+
 def test_the_page_comes_first_and_its_claims_lead_to_their_sections(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [*power(), *cliff(1e4, ()), *learners("solved", "not solved")])
     write_report(folder)

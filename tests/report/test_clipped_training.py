@@ -81,6 +81,15 @@ def test_who_diverged_and_how_far_the_gradient_reaches(tmp_path: Path) -> None:
     assert kept[10:13] == ("25 %", "4.00", "8.00")
 
 
+def test_one_clipping_is_no_range(tmp_path: Path) -> None:
+    listed = [item for item in trainings() if item[0].axes["rule"] in ("none", "global_norm")]
+    found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", listed)))
+    assert found is not None
+    assert found.details[0].endswith(
+        "after it 4.00 steps without clipping and 4.00 steps (global_norm 1) with it."
+    )
+
+
 def test_the_curves_are_those_before_and_after(tmp_path: Path) -> None:
     found = clipped_trainings(Run.read(write_run(tmp_path / "run", list(trainings()))))
     assert found is not None

@@ -13,6 +13,8 @@ from harness.case import Case
 from harness.outcome import Failed, Measured, Unsupported
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS, Answer
+from harness.report.statistics import Curve
+from harness.report.summaries.gradient_decay import Decay, Decays, common_slice
 from harness.studies.study import STUDIES
 from tests.report import synthetic
 from tests.report.synthetic import sizes, timed, write_run
@@ -177,6 +179,14 @@ def test_how_far_the_gradient_reaches(run: Run) -> None:
     assert "it explodes in" in found.sentence
     kept = 10 ** (24 * math.log10(0.8 * 1.35) - 0.01 * math.sqrt(24) + 0.005)
     assert f"strongest for rnn_tanh under gaussian, gain 1.5 with a norm of {kept:.2f} at" in found.sentence
+
+
+def test_it_is_told_where_most_networks_are_and_not_most_blocks() -> None:
+    shape = Curve(*(np.zeros(2),) * 4)
+    blocks = [Decay({"cell": "lstm", "seq_len": 100}, b, shape, None, 1) for b in ("hh", "hc", "ch", "cc")]
+    cells = [Decay({"cell": c, "seq_len": 200}, "hh", shape, None, 1) for c in ("rnn_tanh", "gru", "lstm")]
+    found = Decays((*blocks, *cells), ["cell", "seq_len"])
+    assert common_slice(found, ["cell"]) == (cells, "T=200", 1)
 
 
 def test_the_endings_add_up(run: Run) -> None:

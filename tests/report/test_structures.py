@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,15 @@ def test_depth_decay_section(tmp_path: Path) -> None:
         for sentence in found.details
     )
     assert any("of the step 3 ahead a step hears with a norm of 0.0562" in s for s in found.details)
+
+
+def test_networks_of_several_lengths_are_told_apart(tmp_path: Path) -> None:
+    longer = [(replace(c, axes={**c.axes, "seq_len": 64}), found) for c, found in decays()]
+    found = answer("depth_decay", tmp_path, [*decays(), *longer])
+    for words in ("within one step", "ahead a step hears"):
+        told = [sentence for sentence in found.details if words in sentence]
+        assert [t.partition(":")[0] for t in told] == [f"rnn_tanh under orthogonal (T={t})" for t in (40, 64)]
+        assert all(sentence.count("(2 layers, both ways)") == 1 for sentence in told)
 
 
 def test_rates_leave_the_steps_ahead_out(tmp_path: Path) -> None:

@@ -24,13 +24,17 @@ GRU, LSTM = "gru", "lstm"
     rule=(
         "Supported where the GRU has fewer weights (or, unknown, less arithmetic), and where of networks, "
         "trainings and language models that differ in the cell alone the interval of the difference contains "
-        "none: of rates over initializations and inputs, of who solves, of bits per character."
+        "none: of rates over initializations and inputs, of who solves, of bits per character. Fewer "
+        "weights alone test nothing."
     ),
     studies=("gradient_decay", "learning", "language_model", "throughput"),
     section="decay_rates",
 )
 def judge(run: Run) -> Finding | None:
-    kinds = (*_weights(run), *_decay(run), *_learning(run), *_text(run))
+    behaviour = (*_decay(run), *_learning(run), *_text(run))
+    if not behaviour:
+        return None
+    kinds = (*_weights(run), *behaviour)
     return finding(
         kinds,
         on="what is compared",

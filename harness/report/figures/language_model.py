@@ -10,7 +10,7 @@ from harness.report.drawing import GREY, handle, legend, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.grouping import groups
+from harness.report.summaries.grouping import groups, rows_of
 from harness.report.summaries.language_model import language_models
 from harness.report.words import phrase, plain, setting, size, split_constant
 
@@ -51,7 +51,7 @@ def draw(run: Run) -> Iterator[Picture]:
             ms=8,
             color=look.color,
         )
-        curve = next(rows for own, rows in groups(found.along, named) if own == chosen)
+        curve = rows_of(found.along, chosen)
         along.axes.plot(
             curve["step"], curve["bits_per_character"], color=look.color, ls=look.linestyle, lw=1.6
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -15,8 +14,8 @@ from harness.report.summaries.learning import LOOKED_AT, TRAINED
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
+    known,
     listed,
-    missing,
     percent,
     phrase,
     plain,
@@ -86,11 +85,8 @@ def _reach(found: ClippedTrainings) -> list[str]:
         after = [f"{_steps(row['after'])} without clipping" for row in records(part[part["clipped"] == NONE])]
         clipped = records(part[part["clipped"] != NONE].sort_values("after"))
         if clipped:
-            low, high = clipped[0], clipped[-1]
-            after.append(
-                f"from {_steps(low['after'])} ({low['clipped']}) to {_steps(high['after'])} "
-                f"({high['clipped']}) with it"
-            )
+            low, high = (f"{_steps(end['after'])} ({end['clipped']})" for end in (clipped[0], clipped[-1]))
+            after.append(f"{low} with it" if low == high else f"from {low} to {high} with it")
         named = setting({axis: shared[axis] for axis in varying}) or str(shared["cell"])
         before = _steps(float(part["half_life_before"].fillna(math.inf).iloc[0]))
         sentences.append(f"{named}: half-life {before} before training; after it {listed(after)}.")
@@ -120,16 +116,16 @@ def _table(found: ClippedTrainings) -> Table:
             *([way] if several else []),
             "none" if row["rule"] == "none" else str(row["rule"]),
             "–" if row["rule"] == "none" else str(row["place"]),
-            _or_dash(row["threshold"], plain),
+            known(row["threshold"], spoken=plain),
             f"{row['diverged']} of {row['trainings']}",
-            _or_dash(row["diverged_at_step"], plain),
+            known(row["diverged_at_step"], spoken=plain),
             f"{row['solved']} of {row['trainings']}",
             significant(row["last_loss"]),
             significant(row["baseline"]),
             significant(row["worst_loss"]),
-            _or_dash(row["clipped_share"], percent),
-            _or_dash(row["half_life_before"], significant, "beyond T"),
-            _or_dash(row["half_life_after"], significant, "beyond T"),
+            known(row["clipped_share"], spoken=percent),
+            known(row["half_life_before"], "beyond T"),
+            known(row["half_life_after"], "beyond T"),
             power_of_ten(row["log10_norm_before"]),
             power_of_ten(row["log10_norm_after"]),
         )
@@ -151,7 +147,3 @@ def _table(found: ClippedTrainings) -> Table:
         *last,
     )
     return Table(columns, tuple(rows), caption + ".", frozenset({*last, "threshold", "gain", "T", "H", "B"}))
-
-
-def _or_dash(value: Any, spoken: Any, otherwise: str = "–") -> str:
-    return otherwise if missing(value) or pd.isna(value) else str(spoken(float(value)))

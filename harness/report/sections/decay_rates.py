@@ -10,11 +10,11 @@ from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import VARIANT, cell_words, variant
-from harness.report.tables import Table
+from harness.report.summaries.grouping import records
+from harness.report.tables import RATE_COLUMNS, Table, rate_cells
 from harness.report.words import (
     counted,
     listed,
-    missing,
     phrase,
     plain,
     power_of_ten,
@@ -102,27 +102,19 @@ def _table(rows: pd.DataFrame, axes: list[str]) -> Table:
     rest = [axis for axis in axes if axis not in ("cell", *VARIANT, "backend")]
     varying, constant = split_constant(rows, rest)
     cells = []
-    for row in rows.to_dict("records"):
-        interval = "–"
-        if not missing(row["nats_per_step_low"]):
-            interval = f"{significant(row['nats_per_step_low'])} to {significant(row['nats_per_step_high'])}"
-        beyond = f"> {plain(row['largest_lag'])}"
+    for row in records(rows):
         cells.append(
             (
-                cell_words({str(k): v for k, v in row.items()}),
-                variant({str(k): v for k, v in row.items()}, forget_bias=False),
+                cell_words(row),
+                variant(row, forget_bias=False),
                 *(plain(row[axis]) for axis in varying),
-                significant(row["nats_per_step"]),
-                interval,
-                _or(row["half_life_steps"], "none"),
-                _or(row["horizon_1_percent_steps"], beyond),
-                _or(row["horizon_1_per_mille_steps"], beyond),
+                *rate_cells(row),
                 power_of_ten(row["log10_typical_at_largest_lag"]),
                 power_of_ten(row["log10_annealed_at_largest_lag"]),
                 str(row["verdict"]),
             )
         )
-    numbers = ("rate", "95 % interval", "half-life", "1 % horizon", "0.1 % horizon", "typical", "annealed")
+    numbers = (*RATE_COLUMNS, "typical", "annealed")
     caption = phrase(
         "Rates in nats per step, half-lives and horizons in steps, typical and annealed mean norm at the "
         "largest lag",
@@ -130,7 +122,3 @@ def _table(rows: pd.DataFrame, axes: list[str]) -> Table:
     )
     columns = ("cell", "initialization", *map(symbol, varying), *numbers, "verdict")
     return Table(columns, tuple(cells), caption + ".", frozenset({*numbers, "T", "H", "B", "I"}))
-
-
-def _or(value: float, otherwise: str) -> str:
-    return otherwise if missing(value) else significant(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from harness.report.summaries.depth_decay import SHOWN, DepthDecays, depth_decay
 from harness.report.summaries.grouping import groups, most, records
 from harness.report.tables import Table
 from harness.report.words import (
+    known,
     listed,
     missing,
     phrase,
@@ -44,7 +45,7 @@ def answer(run: Run) -> Answer | None:
     whole = through_all(found)
     return Answer(
         sentence=_sentence(whole),
-        details=(*_skips(whole, found), *_depths(whole), *_ahead(whole)),
+        details=(*_skips(whole, found), *_depths(whole, found), *_ahead(whole, found)),
         table=_table(whole, found),
         summary=found.rates,
     )
@@ -89,26 +90,35 @@ def _skips(whole: pd.DataFrame, found: DepthDecays) -> list[str]:
     return sentences
 
 
-def _depths(whole: pd.DataFrame) -> list[str]:
-    """What depth alone makes of a gradient, at lag 0: one sentence for each cell and initialization."""
+def _depths(whole: pd.DataFrame, found: DepthDecays) -> list[str]:
+    """What depth alone makes of a gradient, at lag 0: one sentence for each network."""
+    deep = whole[whole["later_layer"] > 1]
     return [
-        f"{_network(part)}: within one step the norm from the top layer down to the first is "
+        f"{name}: within one step the norm from the top layer down to the first is "
         f"{_each(part, 'log10_at_lag_0')}."
-        for _, part in groups(whole[whole["later_layer"] > 1], ["cell", "variant"])
+        for name, part in _networks(deep, found)
     ]
 
 
-def _ahead(whole: pd.DataFrame) -> list[str]:
+def _ahead(whole: pd.DataFrame, found: DepthDecays) -> list[str]:
     """What a structure that reads both ways hears of steps to come."""
     return [
-        f"{_network(part)}: of the step {plain(part['farthest_ahead'].iloc[0])} ahead a step hears with a "
-        f"norm of {_each(part, 'log10_ahead')}."
-        for _, part in groups(whole.dropna(subset=["log10_ahead"]), ["cell", "variant", "farthest_ahead"])
+        f"{name}: of the step {plain(part['farthest_ahead'].iloc[0])} ahead a step hears with a norm of "
+        f"{_each(part, 'log10_ahead')}."
+        for name, part in _networks(whole.dropna(subset=["log10_ahead"]), found)
     ]
 
 
-def _network(part: pd.DataFrame) -> str:
-    return f"{part['cell'].iloc[0]} under {part['variant'].iloc[0]}"
+def _networks(rows: pd.DataFrame, found: DepthDecays) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each network in words, and its rows, which differ in the structure alone."""
+    varying, _ = split_constant(rows, _rest(found))
+    for own, part in groups(rows, ["cell", "variant", *varying]):
+        sizes = setting({axis: own[axis] for axis in varying})
+        yield f"{own['cell']} under {own['variant']}" + (f" ({sizes})" if sizes else ""), part
+
+
+def _rest(found: DepthDecays) -> list[str]:
+    return [axis for axis in found.axes if axis not in (*SHOWN, "backend")]
 
 
 def _each(part: pd.DataFrame, column: str) -> str:
@@ -116,7 +126,7 @@ def _each(part: pd.DataFrame, column: str) -> str:
 
 
 def _table(whole: pd.DataFrame, found: DepthDecays) -> Table:
-    varying, constant = split_constant(whole, [a for a in found.axes if a not in (*SHOWN, "backend")])
+    varying, constant = split_constant(whole, _rest(found))
     last = (
         *("down at lag 0", "half-life down", "half-life in the top layer", "below 1 % from lag"),
         *("longest lag", "norm there"),
@@ -128,9 +138,9 @@ def _table(whole: pd.DataFrame, found: DepthDecays) -> Table:
             str(row["variant"]),
             *(plain(row[axis]) for axis in varying),
             power_of_ten(row["log10_at_lag_0"]),
-            _steps(row["half_life_steps"], "none"),
-            _steps(row["half_life_within"], "none"),
-            _steps(row["horizon_1_percent_steps"], f"beyond {plain(row['largest_lag'])}"),
+            known(row["half_life_steps"], "none"),
+            known(row["half_life_within"], "none"),
+            known(row["horizon_1_percent_steps"], f"beyond {plain(row['largest_lag'])}"),
             plain(row["largest_lag"]),
             power_of_ten(row["log10_typical_at_largest_lag"]),
         )
@@ -143,7 +153,3 @@ def _table(whole: pd.DataFrame, found: DepthDecays) -> Table:
     )
     columns = ("cell", "structure", "initialization", *map(symbol, varying), *last)
     return Table(columns, tuple(rows), caption + ".", frozenset({*last, "T", "H", "B", "I"}))
-
-
-def _steps(value: float, absent: str) -> str:
-    return absent if missing(value) else significant(value)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
-
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, records
@@ -19,6 +15,7 @@ from harness.report.summaries.learning import (
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
+    known,
     missing,
     percent,
     phrase,
@@ -95,7 +92,7 @@ def _table(found: Learnings) -> Table:
                 f"{row['solved']} of {row['trainings']}",
                 "–" if not row["diverged"] else str(row["diverged"]),
                 "–" if missing(row["solved_at_step"]) else plain(row["solved_at_step"]),
-                _number(row["half_life_before"], "none"),
+                known(row["half_life_before"], "none"),
                 power_of_ten(row["log10_norm_before"]),
                 power_of_ten(row["log10_norm_after"]),
                 significant(row["last_loss"]),
@@ -120,7 +117,3 @@ def _table(found: Learnings) -> Table:
     return Table(
         columns, tuple(rows), caption + ".", frozenset({*numbers, "baseline", "wrong", "T", "H", "B"})
     )
-
-
-def _number(value: Any, otherwise: str) -> str:
-    return otherwise if missing(value) or pd.isna(value) else significant(float(value))

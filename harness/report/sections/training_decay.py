@@ -9,9 +9,9 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.gradient_decay import VARIANT
-from harness.report.summaries.grouping import groups, rows_of
+from harness.report.summaries.grouping import groups, records, rows_of
 from harness.report.summaries.training_decay import TrainingDecays, training_decays
-from harness.report.tables import Table
+from harness.report.tables import RATE_COLUMNS, Table, rate_cells
 from harness.report.words import (
     counted,
     missing,
@@ -111,10 +111,7 @@ def _table(found: TrainingDecays) -> Table:
     rest = [axis for axis in found.axes if axis not in ("cell", *VARIANT, "backend")]
     varying, constant = split_constant(found.along, rest)
     rows = []
-    for row in found.along.to_dict("records"):
-        interval = "–"
-        if not missing(row["nats_per_step_low"]):
-            interval = f"{significant(row['nats_per_step_low'])} to {significant(row['nats_per_step_high'])}"
+    for row in records(found.along):
         rows.append(
             (
                 str(row["cell"]),
@@ -122,15 +119,11 @@ def _table(found: TrainingDecays) -> Table:
                 *(plain(row[axis]) for axis in varying),
                 plain(row["step"]),
                 significant(row["held_out_loss"]),
-                significant(row["nats_per_step"]),
-                interval,
-                _beyond(row["half_life_steps"], "none"),
-                _beyond(row["horizon_1_percent_steps"], f"> {plain(row['largest_lag'])}"),
-                _beyond(row["horizon_1_per_mille_steps"], f"> {plain(row['largest_lag'])}"),
+                *rate_cells(row),
                 str(row["verdict"]),
             )
         )
-    numbers = ("after step", "loss", "rate", "95 % interval", "half-life", "1 % horizon", "0.1 % horizon")
+    numbers = ("after step", "loss", *RATE_COLUMNS)
     caption = phrase(
         "Loss on held-out text in nats per character, rates in nats per step, half-lives and horizons in "
         "steps",
@@ -138,7 +131,3 @@ def _table(found: TrainingDecays) -> Table:
     )
     columns = ("cell", "initialization", *map(symbol, varying), *numbers, "verdict")
     return Table(columns, tuple(rows), caption + ".", frozenset({*numbers, "T", "H", "B", "I"}))
-
-
-def _beyond(value: float, otherwise: str) -> str:
-    return otherwise if missing(value) else significant(value)

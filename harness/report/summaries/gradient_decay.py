@@ -121,13 +121,14 @@ def _per_lag(part: pd.DataFrame) -> int:
 
 
 def common_slice(found: Decays, varying: Sequence[str]) -> tuple[list[Decay], str, int]:
-    """The curves that share one value of every axis but `varying`: the most of them.
+    """The curves that share one value of every axis but `varying`: those of the most networks.
 
     Returns:
         The curves, the shared values in words, and how many other slices there are.
     """
     fixed = [axis for axis in found.axes if axis not in varying]
     settings = pd.DataFrame([decay.setting for decay in found.curves], columns=found.axes)
+    settings = settings.drop_duplicates()  # a network with more blocks counts no more than another
     (chosen,), others = most_populated(settings, fixed, limit=1)
     curves = [decay for decay in found.curves if matches(decay.setting, chosen)]
     return curves, setting({axis: v for axis, v in chosen.items() if axis != "backend"}), others
