@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from harness.report.drawing import MAX_PANELS, Look, Panel, handle, panels
 from harness.report.escape import label
-from harness.report.summaries.grouping import ascending, most_populated, rows_of
+from harness.report.summaries.grouping import Setting, ascending, groups, most_populated, rows_of
 from harness.report.ticks import log2_sizes, log10_axis
 from harness.report.words import counted, phrase, setting, split_constant
 
@@ -67,15 +67,31 @@ def by_cell(
         y_ticks: how a value on the logarithmic y-axis is written.
     """
     varying, constant = split_constant(data, axes)
-    cells = list(dict.fromkeys(data["cell"]))
-    rows, left_out = most_populated(data, varying, limit=max(1, MAX_PANELS // len(cells)))
-    shown = pd.concat([rows_of(data, row) for row in rows])
-    contents = [
-        [(row, cell) for cell in cells if (rows_of(shown, row)["cell"] == cell).any()] for row in rows
-    ]
+    contents, left_out = _contents(data, varying)
+    shown = pd.concat([rows_of(data, panels_of_row[0][0]) for panels_of_row in contents])
     full_title = phrase(title, setting(constant))
     figure, made = panels(contents)
     made[0].axes.set_yscale("log")  # of all of them: the axis is shared
     log10_axis(made[0].axes.yaxis, y_ticks)
     log2_sizes(made[0].axes, ascending(shown["seq_len"].tolist()))
     return ByCell(figure, made, full_title, shown, y_label, left_out)
+
+
+def _contents(data: pd.DataFrame, varying: Sequence[str]) -> tuple[list[list[tuple[Setting, Any]]], int]:
+    """As many settings as there is room for, each with the cells that it has, and how many are left out.
+
+    A setting of one length is a column of points: it is drawn only where no setting has more.
+    """
+    cells = list(dict.fromkeys(data["cell"]))
+    found = [(setting, part) for setting, part in groups(data, varying)]
+    long = [part for _, part in found if part["seq_len"].nunique() > 1]
+    drawable = pd.concat(long) if long else data
+    for limit in range(MAX_PANELS, 0, -1):
+        rows, _ = most_populated(drawable, varying, limit=limit)
+        own = [set(rows_of(data, row)["cell"]) for row in rows]
+        contents = [
+            [(row, cell) for cell in cells if cell in has] for row, has in zip(rows, own, strict=True)
+        ]
+        if limit == 1 or sum(map(len, contents)) <= MAX_PANELS:
+            break
+    return contents, len(found) - len(contents)

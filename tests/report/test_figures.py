@@ -146,3 +146,29 @@ def test_the_style_does_not_leak() -> None:
 @pytest.mark.parametrize(("exponent", "text"), [(0, "1"), (1, "10"), (-20, "10⁻²⁰"), (5, "10⁵")])
 def test_decades(exponent: float, text: str) -> None:
     assert decade(exponent) == text
+
+
+def timed_at(backend: str, cell: str, seq_len: int, batch_size: int) -> synthetic.Item:
+    axes = synthetic.sizes(backend, cell, seq_len, batch_size) | {"pass": "training"}
+    return Case("throughput", axes), synthetic.timed(1e-3 * seq_len, seq_len)
+
+
+def test_a_setting_of_one_length_leaves_its_room_to_those_of_more(tmp_path: Path) -> None:
+    """And cells that one setting lacks take no room from the next."""
+    long = [timed_at("torch", cell, t, b) for cell in ("gru", "lstm") for t in (8, 64) for b in (1, 2, 3)]
+    short = [timed_at("torch", cell, 8, 4) for cell in ("gru", "lstm", *(f"lstm_{i}" for i in range(9)))]
+    with style():
+        (picture,) = FIGURES["throughput"].draw(Run.read(write_run(tmp_path, [*long, *short])))
+    assert len(picture.figure.axes) == 6
+    assert set(picture.data["batch_size"]) == {1, 2, 3}
+    assert "1 further setting in" in picture.caption
+
+
+def test_the_heat_map_has_no_column_of_lengths_that_nothing_was_compared_at(tmp_path: Path) -> None:
+    both = [timed_at(name, "gru", t, 1) for name in ("torch", "numba") for t in (8, 64)]
+    alone = [timed_at("numba", "lstm_peephole", 100, 1)]
+    with style():
+        (picture,) = FIGURES["speedup"].draw(Run.read(write_run(tmp_path, [*both, *alone])))
+    ticks = [text.get_text() for text in picture.figure.axes[0].get_xticklabels()]
+    assert ticks == ["8", "64"]
+    assert set(picture.data["cell"]) == {"gru"}

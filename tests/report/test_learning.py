@@ -12,7 +12,10 @@ import pytest
 from harness.case import Case
 from harness.outcome import Measured
 from harness.report import write_report
+from harness.report.drawing import style
+from harness.report.figures.learning_foretold import MOST_CELLS
 from harness.report.frames import Run
+from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
 from harness.report.summaries.learning import foretold, learnings, trained
 from tests.report.synthetic import Item, write_run
@@ -110,3 +113,20 @@ def test_what_was_trained_in_several_ways_says_how(tmp_path: Path) -> None:
     assert found.table is not None
     place = found.table.columns.index("trained by")
     assert {row[place] for row in found.table.rows} == {"200 steps of B=4", "adam 0.1, 200 steps of B=4"}
+
+
+def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_path: Path) -> None:
+    axes = next(iter(trainings()))[0].axes
+    measured = next(iter(trainings()))[1]
+    more = [(Case("learning", {**axes, "cell": f"lstm_{i}"}), measured) for i in range(6)]
+    run = Run.read(write_run(tmp_path / "run", [*trainings(), *more]))
+    with style():
+        (foretold_,) = FIGURES["learning_foretold"].draw(run)
+        (curves,) = FIGURES["learning_curves"].draw(run)
+    names = [handle.get_label() for handle in foretold_.figure.legends[0].legend_handles]
+    assert names[:3] == ["rnn_tanh", "gru", "rnn_relu"]
+    assert names[MOST_CELLS] == "other cells"
+    for picture in (foretold_, curves):
+        titles = [panel.get_title() for panel in picture.figure.axes]
+        assert any(title.startswith("adding, T=20") for title in titles)
+        assert not any("20.0" in title for title in titles)

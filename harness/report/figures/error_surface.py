@@ -9,14 +9,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from harness.report.drawing import legend, looks, panels
+from harness.report.drawing import INK, legend, panels
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.error_surface import surfaces
 from harness.report.summaries.grouping import ascending
 from harness.report.words import plain, power_of_ten
+
+_EDGE = [withStroke(linewidth=2.2, foreground=INK)]
+DESCENTS: dict[str, dict[str, Any]] = {
+    "plain": {"color": "#ffffff", "path_effects": _EDGE},
+    "clipped": {"color": "#fb923c", "path_effects": _EDGE},
+}
+"""How each kind of descent is drawn, on any colour of the map and on the page."""
 
 
 @figure("error_surface", question="error_surface", order=10)
@@ -26,15 +34,13 @@ def draw(run: Run) -> Iterator[Picture]:
         return
     grid = found.grids["one_unit"]
     rates = ascending(found.descents["learning_rate"].tolist()) or [None]
-    kinds = looks(["plain", "clipped"])
     drawn, made = panels([rates], columns=2, height=4.2)
     for panel in made:
         _map(drawn, panel.axes, grid, "loss")
         own = found.descents[found.descents["learning_rate"] == panel.content]
         for (_, kind), part in own.groupby(["start", "quantity"], sort=False):
             part = part.sort_values("step")
-            color = "#ffffff" if kind == "plain" else "#fb923c"
-            panel.axes.plot(part["x"], part["y"], color=color, lw=1.3, marker=".", ms=3.5, clip_on=True)
+            panel.axes.plot(part["x"], part["y"], lw=1.3, marker=".", ms=3.5, clip_on=True, **DESCENTS[kind])
             panel.axes.plot(*part[["x", "y"]].iloc[0], marker="o", ms=6, color="#ffffff", mec="#1f2937")
         panel.axes.set_xlim(grid["x"].min(), grid["x"].max())
         panel.axes.set_ylim(grid["y"].min(), grid["y"].max())
@@ -42,15 +48,9 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.set_xlabel("weight w")
         panel.axes.set_ylabel("bias b" if panel.left else "")
     title = "The cliff in the error surface of one unit, and descents on it"
-    handles = [
-        Line2D([], [], color=color, lw=1.6, marker=".", label=name)
-        for name, color in zip(kinds, ("#9ca3af", "#fb923c"), strict=True)
-    ]
+    handles = [Line2D([], [], lw=1.6, marker=".", label=name, **look) for name, look in DESCENTS.items()]
     legend(drawn, title, handles)
-    caption = (
-        "Colour: log10 of the loss. Circles: where descents start; plain ones are drawn white. A line that "
-        "runs off the map leapt."
-    )
+    caption = "Colour: log10 of the loss. Circles: where descents start. A line that runs off the map leapt."
     data = pd.concat([grid, found.descents], ignore_index=True)
     columns = ["quantity", "learning_rate", "start", "step", "x", "y", "log10_loss", "log10_gradient_norm"]
     yield Picture("error_surface", title, caption, data[columns], drawn)

@@ -14,7 +14,7 @@ from harness.report.summaries.grouping import most_populated, rows_of
 from harness.report.summaries.learning import CLIPPING, learnings
 from harness.report.summaries.slices import common
 from harness.report.ticks import log10_axis
-from harness.report.words import counted, phrase, significant
+from harness.report.words import counted, phrase, plain, significant
 
 MOST_LINES = 8
 
@@ -46,7 +46,7 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.axhline(baseline, color=GREY, lw=1.1, ls=":", zorder=1)
         panel.axes.set_yscale("log")
         log10_axis(panel.axes.yaxis, significant)
-        panel.axes.set_title(label(f"{panel.content['task']}, T={panel.content['seq_len']}"))
+        panel.axes.set_title(label(f"{panel.content['task']}, T={plain(panel.content['seq_len'])}"))
         panel.axes.set_xlabel("training step")
         panel.axes.set_ylabel("loss" if panel.left else "")
     handles = [handle(name, look, marker=False) for name, look in palette.items()]

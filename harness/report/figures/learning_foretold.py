@@ -11,12 +11,15 @@ from harness.report.drawing import GREY, INK, MAX_PANELS, legend, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.grouping import ascending, most_populated, rows_of
+from harness.report.summaries.grouping import most_populated, rows_of
 from harness.report.summaries.learning import ENDS, foretold, learnings
-from harness.report.words import counted, percent, superscript
+from harness.report.words import counted, percent, plain, superscript
 
 FLOOR = -30.0
 """log10 of the norm at which the x-axis begins at the latest: what lies below stands on the edge."""
+MOST_CELLS = 6
+"""That have a colour of their own; more cannot be told apart."""
+OTHERS = "other cells"
 _MARKERS = dict(zip(ENDS, ("o", "x", "v"), strict=True))
 
 
@@ -30,30 +33,32 @@ def draw(run: Run) -> Iterator[Picture]:
     data = data.assign(x=np.maximum(norms, FLOOR), y=data["steps_done"].astype(float))
     settings, left_out = most_populated(data, ["task", "seq_len", "way"], limit=MAX_PANELS)
     several = [(setting["task"], setting["seq_len"]) for setting in settings]
-    palette = looks(ascending(data["cell"].tolist()))
+    cells = [str(entry["cell"]) for entry in most_populated(data, ["cell"], limit=MOST_CELLS)[0]]
+    data = data.assign(shown=data["cell"].where(data["cell"].isin(cells), OTHERS))
+    colors = {cell: look.color for cell, look in looks(cells).items()}
+    colors |= {OTHERS: GREY} if (data["shown"] == OTHERS).any() else {}
     title = "Steps to solve a task, by how far the gradient reached before training"
     drawn, made = panels([settings], columns=3, height=2.7, share_x=True, share_y=False)
     for panel in made:
         part = rows_of(data, panel.content)
-        for cell, look in palette.items():
+        for cell, color in colors.items():
             for end, marker in _MARKERS.items():
-                rows = part[(part["cell"] == cell) & (part["end"] == end)]
+                rows = part[(part["shown"] == cell) & (part["end"] == end)]
                 panel.axes.scatter(
-                    rows["x"], rows["y"], s=26, marker=marker, color=[look.color], lw=1.2, alpha=0.85
+                    rows["x"], rows["y"], s=26, marker=marker, color=[color], lw=1.2, alpha=0.85
                 )
         told = foretold(part)
         note = "" if told is None else f"; foretold {percent(told.share)} of pairs"
         own = panel.content["task"], panel.content["seq_len"]
         way = [label(panel.content["way"])] if several.count(own) > 1 else []
-        panel.axes.set_title("\n".join([label(f"{own[0]}, T={own[1]}{note}"), *way]))
+        panel.axes.set_title("\n".join([label(f"{own[0]}, T={plain(own[1])}{note}"), *way]))
         panel.axes.axvline(0.0, color=GREY, lw=1.0, ls=":", zorder=1)
         panel.axes.xaxis.set_major_formatter(lambda value, _: f"10{superscript(value)}")
         panel.axes.set_xlabel("‖∂h_T/∂h₀‖₂ before training" if panel.bottom else "")
         panel.axes.set_ylabel("steps trained" if panel.left else "")
         panel.axes.set_ylim(0, 1.06 * part["y"].max())
     handles = [
-        Line2D([], [], color=look.color, marker="s", ls="", ms=5, label=cell)
-        for cell, look in palette.items()
+        Line2D([], [], color=color, marker="s", ls="", ms=5, label=cell) for cell, color in colors.items()
     ]
     handles += [
         Line2D([], [], color=INK, marker=marker, ls="", ms=5, label=end) for end, marker in _MARKERS.items()

@@ -33,8 +33,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if summary is None or summary.reference is None or "seq_len" not in summary.frame:
         return
     for chosen, part in groups(summary.frame, [a for a in ("pass",) if a in summary.axes]):
-        others = part[(part["backend"] != summary.reference) & part["speedup"].notna()]
-        if not others.empty:
+        if ((part["backend"] != summary.reference) & part["speedup"].notna()).any():
             yield _picture(run, summary, part, chosen)
 
 
@@ -42,12 +41,11 @@ def _picture(run: Run, summary: Throughput, part: pd.DataFrame, chosen: Setting)
     varying, constant = split_constant(
         part, [a for a in summary.axes if a not in ("seq_len", "cell", "pass")]
     )
-    rows, left_out = most_populated(part, ["cell", *varying], limit=MAX_ROWS)
-    data = pd.concat([rows_of(part, row) for row in rows])
-    data = data[data["backend"] != summary.reference].reset_index(drop=True)
-    compared = ascending(data.loc[data["speedup"].notna(), "backend"].tolist())
-    compared = [name for name in run.backends if name in compared]
-    lengths = ascending(part["seq_len"].tolist())
+    beside = part[(part["backend"] != summary.reference) & part["speedup"].notna()]
+    rows, left_out = most_populated(beside, ["cell", *varying], limit=MAX_ROWS)
+    data = pd.concat([rows_of(beside, row) for row in rows]).reset_index(drop=True)
+    compared = [name for name in run.backends if (data["backend"] == name).any()]
+    lengths = ascending(data["seq_len"].tolist())
     marks = MARKS if (data["processes"] > 1).any() else {}
     title = f"Speed-up over {summary.reference}, {setting(chosen)}"
     title = ", ".join(filter(None, [title, setting(constant)]))
