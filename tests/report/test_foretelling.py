@@ -84,6 +84,19 @@ def test_the_interval_covers_the_truth() -> None:
     assert covered >= 51  # of 60 at 95 %, fewer than 51 once in 2000
 
 
+def test_one_setting_that_fails_gives_no_interval() -> None:
+    took = np.array([1.0, 2.0, 3.0, np.inf])
+    found = share_of_pairs(-took, took, np.zeros(4), np.arange(4))
+    assert found is not None
+    assert not np.isnan(found.low)  # who was sooner: several on either side
+    solved = np.where(np.isfinite(took), 0.0, np.inf)
+    alone = share_of_pairs(-took, solved, np.zeros(4), np.arange(4))
+    assert alone is not None
+    assert alone.value == 1.0
+    assert np.isnan(alone.low)
+    assert np.isnan(alone.high)
+
+
 def test_larger_means_better_of_each_quantity() -> None:
     frame = pd.DataFrame(
         {

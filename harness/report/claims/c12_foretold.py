@@ -14,7 +14,7 @@ from harness.report.summaries.gradient_decay import FAINT
 from harness.report.summaries.grouping import groups, records
 from harness.report.summaries.learning import learnings
 from harness.report.summaries.update_by_lag import updates
-from harness.report.words import counted, percent
+from harness.report.words import counted, missing, percent
 
 NEGLIGIBLE = 0.01
 
@@ -73,16 +73,17 @@ def _learned(run: Run) -> list[Condition]:
         rows = told.rows
         together = (rows["task"] == ALL) & (rows["seq_len"] == ALL) & (rows["predictor"] == "norm")
         row = records(rows[together])[0]
-        effect = Effect(row["auc"], row["auc_low"], row["auc_high"], int(row["settings"]), "setting")
-        conditions.append(
-            Condition(
-                "telling who solves",
-                "of pairs of one that solved and one that did not, the first had the larger norm before",
-                effect,
-                effect.above(0.5),
-                percent,
+        if not missing(row["auc_low"]):  # else too few settings to say
+            effect = Effect(row["auc"], row["auc_low"], row["auc_high"], int(row["settings"]), "setting")
+            conditions.append(
+                Condition(
+                    "telling who solves",
+                    "of pairs of one that solved and one that did not, the first had the larger norm before",
+                    effect,
+                    effect.above(0.5),
+                    percent,
+                )
             )
-        )
     for name, part in pd.Series(solved, index=stratum)[np.asarray(norms < FAINT)].groupby(
         level=0, sort=False
     ):

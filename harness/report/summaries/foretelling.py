@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 
 DRAWS = 2000
 """Of the bootstrap: settings (all axes but the seed) are drawn, with all their seeds."""
+FEWEST_SETTINGS = 2
+"""On either side of the pairs: of a single one nothing can be drawn but itself."""
 PREDICTORS = {
     "norm": "‖∂h_T/∂h_0‖₂ (the larger the better)",
     "closeness": "‖∂h_T/∂h_0‖₂ (the closer to 1 the better)",
@@ -127,7 +129,9 @@ def share_of_pairs(
     larger = (values[:, None] > values[None, :]) + 0.5 * (values[:, None] == values[None, :])
     won = comparable * larger
     pairs = comparable.astype(float)
-    shares = _drawn(won, pairs, strata, settings)
+    sides = settings[comparable.any(axis=1)], settings[comparable.any(axis=0)]
+    enough = min(len(np.unique(side)) for side in sides) >= FEWEST_SETTINGS
+    shares = _drawn(won, pairs, strata, settings) if enough else np.empty(0)
     low, high = (
         np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if len(shares) else (np.nan,) * 2
     )
