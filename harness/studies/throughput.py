@@ -73,7 +73,10 @@ class Throughput(PassStudy):
 
 def disturbed(timing: Timing) -> str | None:
     """What disturbed each attempt that was not the last, in words."""
-    earlier = [f"attempt {i + 1}: {'; '.join(why)}" for i, why in enumerate(timing.unstable[:-1])]
+    earlier = [
+        f"attempt {i + 1}: {'; '.join(why) or 'nothing, made again with the others'}"
+        for i, why in enumerate(timing.unstable[:-1])
+    ]
     return "; ".join(earlier) or None
 
 
