@@ -18,7 +18,10 @@ from harness.measure.work import Sizes, Work, flop, work
 from implementations.contract import Backend
 
 SHARE_OF_LIMIT = 0.02
-"""A probe that took this share of the limit is large enough to extrapolate from."""
+"""A probe that took this share of the limit is large enough to extrapolate from,"""
+TELLING_SECONDS = 5e-3
+"""where it took as long as this, too: below it a call's fixed cost changes by more than the work differs, and
+a larger probe costs next to nothing."""
 PROBES = 6
 """So many at the most before a case is refused, and after the second no longer than the limit for all."""
 
@@ -80,7 +83,7 @@ def extrapolated_seconds(
         prepared.run(training=training)
         seconds = _seconds(backend, prepared, training=training)
         known = smaller is not None and smaller[0] < seconds  # else the smaller one was disturbed
-        large = known and seconds >= SHARE_OF_LIMIT * limit_seconds
+        large = known and seconds >= max(SHARE_OF_LIMIT * limit_seconds, TELLING_SECONDS)
         last = large or probe == sizes
         spent = seconds
         for number in range(1, PROBES):

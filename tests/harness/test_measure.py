@@ -83,6 +83,26 @@ def test_a_fixed_cost_is_not_multiplied(monkeypatch):
     assert estimate_seconds(load_backend("numpy"), "gru", "float32", Sizes(64, 8, 32, 32), **limits) <= 0.05
 
 
+def test_a_fixed_cost_that_changes_is_not_multiplied_either(monkeypatch):
+    """Smallest probes take 0.1 ms, all larger ones 0.4 ms and a little: by the difference, the whole would
+    take seconds; it takes a millisecond."""
+
+    class Prepared:
+        def __init__(self, problem):
+            self.seq_len, self.hidden_size = problem.inputs.shape[0], problem.parameters.hidden_size
+
+        def run(self, *, training): ...
+
+    def seconds(backend, prepared, *, training):
+        return 1e-4 if prepared.hidden_size <= 8 else 4e-4 + 5e-6 * prepared.seq_len
+
+    monkeypatch.setattr(estimate, "_seconds", seconds)
+    monkeypatch.setattr(Problem, "on", lambda self, backend: Prepared(self))
+    limits = {"training": True, "limit_seconds": 5e-3}
+    found = estimate_seconds(load_backend("numpy"), "gru", "float32", Sizes(100, 32, 32, 32), **limits)
+    assert found == pytest.approx(9e-4, rel=0.2)
+
+
 def test_what_is_far_too_long_is_tried_once_more_alone(monkeypatch):
     """Two probes that take more than the whole limit are enough to know."""
     monkeypatch.setattr(estimate, "_seconds", lambda *_, **__: seen.append(1) or 1.0)
