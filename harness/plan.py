@@ -1,9 +1,7 @@
-"""Plans: which studies to run over which axes, read from TOML and checked before anything starts.
+"""Plans: which studies to run over which axes, checked before anything starts.
 
-A plan file has a few settings and one table per study (or an array of tables, where one study is swept
-over several blocks).  Presets are the files in `harness/plans/`; a file with `extends = "standard"`, or a
-list of presets, has all that they have, its own settings in place of theirs, and its own blocks after them.
-A plan expands to cases.
+A plan has a few settings and one block of axes per study (or several, where one study is swept over several).
+It expands to cases.  `harness.plan_file` reads one.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +18,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from harness.case import Case
 from harness.errors import UserError
 from harness.studies.study import STUDIES, StudyAxes
-from implementations.registry import nearest
-
-PRESETS = Path(__file__).parent / "plans"
+from implementations.registry import did_you_mean
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """The blocks of one study: a single table is a list of one."""
     return [value] if isinstance(value, dict) else value
 
 
@@ -51,7 +47,7 @@ class Plan(BaseModel):
     """When a case counts as hung; 60 s and three times its limit where absent."""
     corpus: str | None = None
     """The text for `inputs = "text"`; the Python standard library's source where absent."""
-    studies: dict[str, Annotated[list[dict[str, Any]], BeforeValidator(_listed)]] = Field(min_length=1)
+    studies: dict[str, Annotated[list[dict[str, Any]], BeforeValidator(listed)]] = Field(min_length=1)
 
     def limit_of(self, study: str) -> float:
         """How long a case of this study may take by its estimate, in seconds."""
@@ -112,7 +108,7 @@ class Plan(BaseModel):
         for name in studies:
             if name not in self.studies:
                 raise UserError(
-                    f"--study {name}: not in plan {self.name}{_did_you_mean(name, self.studies)}",
+                    f"--study {name}: not in plan {self.name}{did_you_mean(name, self.studies)}",
                     expected=f"one of {', '.join(self.studies)}",
                     remedy="choose one of these, or another plan",
                 )
@@ -167,72 +163,6 @@ class Plan(BaseModel):
         return tomli_w.dumps(data)
 
 
-def load_plan(name_or_file: str) -> Plan:
-    """A preset by name, or a plan file by path.
-
-    Raises:
-        UserError: no such preset or file, no TOML, or content that is wrong; the message says where in
-            the file and which word would have been right.
-    """
-    path = Path(name_or_file)
-    if not path.suffix and not path.is_file():
-        path = PRESETS / f"{name_or_file}.toml"
-        if path.parent != PRESETS or not path.is_file():
-            raise UserError(
-                f"unknown plan {name_or_file!r}{_did_you_mean(name_or_file, preset_names())}",
-                expected=f"one of {', '.join(preset_names())}, or the path of a .toml file",
-            )
-    return checked(_extended(_read(path), str(path)), str(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the plan: {error.strerror}", expected="a TOML file") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file", expected="TOML in UTF-8", got=error.reason) from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}", remedy="mend the file at that place") from error
-
-
-def _extended(data: dict[str, Any], source: str) -> dict[str, Any]:
-    """The plan with all of the presets that it extends, if it extends any."""
-    data = dict(data)
-    names = data.pop("extends", None)
-    whole: dict[str, Any] = {}
-    for name in [] if names is None else names if isinstance(names, list) else [names]:
-        if name not in preset_names():
-            raise UserError(
-                f"{source}: extends: unknown plan {name!r}{_did_you_mean(str(name), preset_names())}",
-                expected=f"one of {', '.join(preset_names())}",
-            )
-        whole = _joined(whole, _extended(_read(PRESETS / f"{name}.toml"), str(name)))
-    return _joined(whole, data)
-
-
-def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """The settings of both, the second's where both have one, and the blocks of both.
-
-    What is wrong with the second is left as it is, to be said where all of it is checked.
-    """
-    joined = {**first, **second}
-    one, other = first.get("max_seconds_of", {}), second.get("max_seconds_of", {})
-    if one and isinstance(other, dict):
-        joined["max_seconds_of"] = {**one, **other}
-    one, other = first.get("studies", {}), second.get("studies", {})
-    if one and isinstance(other, dict):
-        both = {study: (_listed(one[study]), _listed(other[study])) for study in other if study in one}
-        added = {study: [*a, *b] if isinstance(b, list) else b for study, (a, b) in both.items()}
-        joined["studies"] = {**one, **other, **added}
-    return joined
-
-
-def preset_names() -> list[str]:
-    """Names of the plans that come with the package."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
-
-
 def parse_axis(text: str) -> tuple[str, list[Any]]:
     """`seq_len=64,256` -> ("seq_len", [64, 256]).
 
@@ -285,7 +215,7 @@ def _first_error(
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         return UserError(
-            f"{source}: {where}: unknown key {key!r}{_did_you_mean(key, fields)}",
+            f"{source}: {where}: unknown key {key!r}{did_you_mean(key, fields)}",
             expected=f"one of {', '.join(fields)}",
         )
     if first["type"] == "missing":
@@ -301,7 +231,7 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
     if not having:
         known = sorted({field for name in blocks for field in STUDIES[name].Axes.model_fields})
         raise UserError(
-            f"--axis {axis}: no chosen study has this axis{_did_you_mean(axis, known)}",
+            f"--axis {axis}: no chosen study has this axis{did_you_mean(axis, known)}",
             expected=f"one of {', '.join(known)}",
         )
     for name in having:
@@ -317,11 +247,6 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
 def identity(corpus: Path) -> str:
     """A digest of the text: another text is another case, wherever it lies and whatever it is called."""
     return f"sha256:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = nearest(word, known)
-    return f"; did you mean {near!r}?" if near else ""
 
 
 def _literal(text: str) -> Any:

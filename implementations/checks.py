@@ -24,7 +24,7 @@ from implementations.contract import (
     TapeUsed,
     UnsupportedCase,
 )
-from implementations.registry import CELLS, nearest
+from implementations.registry import CELLS, did_you_mean
 
 Shape = tuple[int, ...]
 ShapeOf = Callable[[Native], Shape]
@@ -38,8 +38,7 @@ def check_dtype(dtype: str) -> str:
     """
     if dtype in DTYPES:
         return dtype
-    near = nearest(str(dtype), DTYPES)
-    hint = f"; did you mean {near!r}?" if near else ""
+    hint = did_you_mean(str(dtype), DTYPES)
     raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}{hint}")
 
 

@@ -27,10 +27,10 @@ class UnknownName(KeyError):
         return str(self.args[0])
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known word closest in spelling to `name`, or None where nothing is close."""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one closest in spelling, or nothing."""
     matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 class Registry(Mapping[str, T]):
@@ -99,9 +99,8 @@ class Registry(Mapping[str, T]):
     def miss(self, name: str) -> str:
         """One line about a name that is not here: the nearest that is, and all of them."""
         self.discover()
-        near = nearest(str(name), self._items)
-        hint = f"; did you mean {near!r}?" if near else ";"
-        return f"unknown {self.kind} {name!r}{hint} known: {', '.join(self._items)}"
+        hint = did_you_mean(str(name), self._items)
+        return f"unknown {self.kind} {name!r}{hint} (known: {', '.join(self._items)})"
 
     def __iter__(self) -> Iterator[str]:
         self.discover()

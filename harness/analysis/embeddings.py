@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.analysis.weights import Weights
 from harness.errors import UserError
 from harness.inputs import embedding as seeded_table
-from implementations.registry import nearest
+from implementations.registry import did_you_mean
 
 Array = NDArray[Any]
 
@@ -56,9 +56,8 @@ def embed(weights: Weights, tokens: Array, known: int, input_size: int, wanted: 
         _check_range(tokens, input_size, "one-hot vectors")
         return Embedded(np.eye(input_size)[tokens], f"one-hot vectors of width {input_size}")
     if name not in weights.shapes:
-        near = nearest(name, weights.shapes)
         raise UserError(
-            f"{weights.source}: no array {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+            f"{weights.source}: no array {name!r}{did_you_mean(name, weights.shapes)}",
             expected=f"an embedding (V, {input_size}), or {SEEDED!r}, or {ONE_HOT!r}",
         )
     shape = weights.shapes[name]

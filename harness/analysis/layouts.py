@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness.analysis.weights import Weights
 from harness.errors import UserError
 from implementations.contract import PARAMETER_NAMES
-from implementations.registry import CELLS, nearest
+from implementations.registry import CELLS, did_you_mean
 
 _KEY = re.compile(
     r"(?P<prefix>(?:.*[./])?)(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
@@ -127,9 +127,8 @@ def choose(source: str, places: Sequence[Place], wanted: Sequence[str]) -> list[
         matching = [p for p in places if name in (p.name, p.stack, *p.keys.values())]
         if not matching:
             known = [place.name for place in places]
-            near = nearest(name, known)
             raise UserError(
-                f"{source}: no layer {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+                f"{source}: no layer {name!r}{did_you_mean(name, known)}",
                 expected=f"one of {', '.join(known[:12])}{', …' if len(known) > 12 else ''}",
             )
         found += [place for place in matching if place not in found]

@@ -21,9 +21,9 @@ def list_command(
 
 def print_lists(kind: str | None) -> None:
     from harness.initializations import INITIALIZATIONS
-    from harness.plan import preset_names
+    from harness.plan_file import preset_names
     from harness.studies.study import STUDIES
-    from implementations.registry import BACKENDS, CELLS, nearest
+    from implementations.registry import BACKENDS, CELLS, did_you_mean
 
     def first_line(item: Any) -> str:
         return (item.__doc__ or "").strip().splitlines()[0]
@@ -36,11 +36,7 @@ def print_lists(kind: str | None) -> None:
         "initializations": lambda: {name: first_line(f) for name, f in INITIALIZATIONS.items()},
     }
     if kind is not None and kind not in lists:
-        near = nearest(kind, lists)
-        raise UserError(
-            f"no list of {kind!r}" + (f"; did you mean {near!r}?" if near else ""),
-            expected=", ".join(lists),
-        )
+        raise UserError(f"no list of {kind!r}{did_you_mean(kind, lists)}", expected=", ".join(lists))
     for title, entries in lists.items():
         if kind in (None, title):
             print(title if kind is None else "", end="\n" if kind is None else "")

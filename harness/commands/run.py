@@ -81,7 +81,8 @@ def _run_plan(
     dry_run: bool,
     make_executor: MakeExecutor,
 ) -> None:
-    from harness.plan import load_plan, parse_axis
+    from harness.plan import parse_axis
+    from harness.plan_file import load_plan
     from harness.training.corpora import read_corpus
 
     if corpus is not None:

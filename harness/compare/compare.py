@@ -23,7 +23,7 @@ from harness.report.frames import Run
 from harness.report.statistics import Estimate, geometric_mean
 from harness.report.summaries.throughput import throughput
 from harness.report.verdicts import THRESHOLD, judge
-from implementations.registry import nearest
+from implementations.registry import did_you_mean
 
 MEBIBYTE = 2**20
 _SAME_RECORD = 1e-12
@@ -133,10 +133,8 @@ def _require_timed(backend: str, run: Run) -> None:
     timed = throughput(run)
     known = [] if timed is None else sorted(set(timed.processes["backend"]))
     if backend not in known:
-        near = nearest(backend, known)
         raise UserError(
-            f"--relative-to {backend}: not timed in {run.folder.name}"
-            + (f"; did you mean {near!r}?" if near else ""),
+            f"--relative-to {backend}: not timed in {run.folder.name}{did_you_mean(backend, known)}",
             expected=f"one of {', '.join(known)}" if known else "a backend that both runs timed",
         )
 
@@ -150,9 +148,8 @@ def _grouped(pairs: Iterable[Pair], metric: str, by: Sequence[str]) -> list[Grou
     known = list(dict.fromkeys(axis for old, _ in chosen for axis in old.axes))
     for axis in by:
         if chosen and axis not in known:
-            near = nearest(axis, known)
             raise UserError(
-                f"--by {axis}: no such axis" + (f"; did you mean {near!r}?" if near else ""),
+                f"--by {axis}: no such axis{did_you_mean(axis, known)}",
                 expected=f"some of {', '.join(known)}",
             )
     found: dict[tuple[Any, ...], list[Pair]] = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.gradients.scaled import Array, Scaled, add
 from implementations.contract import Cell
-from implementations.registry import nearest
+from implementations.registry import did_you_mean
 
 
 def block_names(cell: Cell) -> tuple[str, ...]:
@@ -33,8 +33,7 @@ def check_blocks(cell: Cell, blocks: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(f"blocks must name at least one of {', '.join(valid)}, got none")
     for block in checked:
         if block not in valid:
-            near = nearest(block, valid)
-            hint = f"; did you mean {near!r}?" if near else ""
+            hint = did_you_mean(block, valid)
             raise ValueError(f"{cell.name} has no block {block!r}{hint} (it has {', '.join(valid)})")
     return checked
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.initializations.scheme import INITIALIZATIONS, Blocks, WhyNot
 from implementations.contract import Cell, Parameters
-from implementations.registry import CELLS, nearest
+from implementations.registry import CELLS, did_you_mean
 
 
 def initialize(
@@ -89,8 +89,7 @@ def _check_options(name: str, scheme: Any, options: dict[str, Any]) -> None:
     known = ["seed", "gain", "forget_bias", *own]
     for option in options:
         if option not in own:
-            near = nearest(option, known)
-            hint = f"; did you mean {near!r}?" if near else ";"
+            hint = did_you_mean(option, known)
             raise TypeError(
-                f"initialization {name!r} has no option {option!r}{hint} it has {', '.join(known)}"
+                f"initialization {name!r} has no option {option!r}{hint} (it has {', '.join(known)})"
             )

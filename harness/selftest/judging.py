@@ -97,7 +97,7 @@ def _simulated(spread: Spread, kind: str, *, quick: bool, why_not: str | None) -
 
 def comparisons_of_quick() -> int:
     """How many speed-ups over a reference the plan `quick` has on a machine without a GPU."""
-    from harness.plan import load_plan
+    from harness.plan_file import load_plan
 
     cases = [c for c in load_plan("quick").cases() if c.study == "throughput" and c.replicate == 0]
     settings = {case.block for case in cases}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from implementations.registry import nearest
+from implementations.registry import did_you_mean
 
 Array = NDArray[Any]
 
@@ -49,11 +49,8 @@ class Optimizer:
         import torch
 
         if kind not in _MAKERS:
-            near = nearest(kind, _MAKERS)
-            raise ValueError(
-                f"unknown optimizer {kind!r}{f'; did you mean {near!r}?' if near else ''}; known: "
-                f"{', '.join(_MAKERS)}"
-            )
+            hint = did_you_mean(kind, _MAKERS)
+            raise ValueError(f"unknown optimizer {kind!r}{hint} (known: {', '.join(_MAKERS)})")
         if not (np.isfinite(learning_rate) and learning_rate > 0.0):
             raise ValueError(f"learning_rate must be > 0, got {learning_rate}")
         make, default = _MAKERS[kind]

@@ -141,7 +141,7 @@ def foreign_plan(stage: Stage) -> Ending:
         plan = ledger.facts()["plan"]
         ledger.set_fact("plan", {**plan, "studies": {"faultless": plan["studies"]["faulty"]}})
     done = stage.run("--resume", folder)
-    line = alike(done.stderr.strip()).split(" known:")[0]
+    line = alike(done.stderr.strip()).split(" (known:")[0]
     assert len(rows(folder)) == 1
     assert len(entries(folder)) == 3
-    return Ending(done.returncode, described(None), f"{line} known: …", "every row")
+    return Ending(done.returncode, described(None), f"{line} (known: …", "every row")

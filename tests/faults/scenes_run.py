@@ -145,7 +145,7 @@ def begun(stage: Stage, name: str) -> Path:
     """A run of which one row is recorded, and the rest open: made by hand, no process needed."""
     from harness.folder import create_run
     from harness.ledger import Ledger
-    from harness.plan import load_plan
+    from harness.plan_file import load_plan
 
     folder = create_run(stage.new(name), load_plan(str(stage.plan(name))), {}, "python run_all.py")
     with Ledger.open(folder / LEDGER) as ledger:

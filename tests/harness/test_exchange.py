@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.exchange import FORMATS, checked, export_run, import_file
 from harness.exchange.facts import known_facts
 from harness.outcome import Failed, Measured, Unsupported
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.report import overview, write_report
 from harness.report.frames import Run
 from tests.harness.command import ROOT

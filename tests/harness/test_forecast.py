@@ -17,7 +17,8 @@ from harness.ledger import Ledger
 from harness.measure.outlook import LOADED_BY_A_WORKER, Outlook, Rates
 from harness.measure.work import Sizes, flop
 from harness.outcome import Unsupported
-from harness.plan import Plan, checked, load_plan, preset_names
+from harness.plan import Plan, checked
+from harness.plan_file import load_plan, preset_names
 from implementations import hints
 from implementations.hints import Hint, hint_of
 from implementations.registry import BACKENDS

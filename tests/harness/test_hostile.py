@@ -23,7 +23,8 @@ from harness.errors import UserError
 from harness.folder import find_run
 from harness.ledger import Ledger, _digest
 from harness.outcome import Failed, Measured, Unsupported, from_json, to_json
-from harness.plan import checked, load_plan, parse_axis
+from harness.plan import checked, parse_axis
+from harness.plan_file import load_plan
 from harness.protocol import BadAnswer, read_answer, read_greeting
 from harness.report import escape
 from harness.text import one_line

@@ -19,7 +19,7 @@ from harness.measure.roofline import (
 )
 from harness.measure.work import Sizes, flop
 from harness.outcome import Measured, Unsupported
-from harness.plan import load_plan, preset_names
+from harness.plan_file import load_plan, preset_names
 from harness.studies.study import STUDIES, Context
 from implementations.registry import CELLS, load_backend
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.case import Case
-from harness.plan import Plan, load_plan
+from harness.plan import Plan
+from harness.plan_file import load_plan
 
 DEEPBENCH = Path(__file__).parent / "data" / "deepbench.csv"
 GRID = {  # (T, B, H)

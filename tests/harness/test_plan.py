@@ -7,7 +7,8 @@ import tomllib
 import pytest
 
 from harness.errors import UserError
-from harness.plan import checked, load_plan, parse_axis, preset_names
+from harness.plan import checked, parse_axis
+from harness.plan_file import load_plan, preset_names
 from harness.studies.study import STUDIES
 
 SMALL = {
@@ -107,7 +108,7 @@ def test_a_plan_extends_several(tmp_path, monkeypatch):
     (tmp_path / "second.toml").write_text(second + block.format(2))
     own = 'name = "third"\nextends = ["first", "second"]\n[max_seconds_of]\nparity = 6.0\n'
     (tmp_path / "third.toml").write_text(own + block.format(3))
-    monkeypatch.setattr("harness.plan.PRESETS", tmp_path)
+    monkeypatch.setattr("harness.plan_file.PRESETS", tmp_path)
     plan = load_plan("third")
     assert (plan.name, plan.budget_seconds, plan.max_seconds) == ("third", 0.2, 4.0)
     assert plan.max_seconds_of == {"learning": 2.0, "parity": 6.0}

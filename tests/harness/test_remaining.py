@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.case import Case
 from harness.folder import create_run
 from harness.outcome import Measured
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.progress import Terminal
 from harness.remaining import Remaining
 

@@ -14,7 +14,7 @@ import pytest
 from harness.errors import UserError
 from harness.executor import blocks
 from harness.folder import create_run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.report.frames import Run
 from harness.report.simulation import Spread
 from harness.report.summaries.speedups import speedups

@@ -10,7 +10,7 @@ import pytest
 
 from harness.case import Case
 from harness.outcome import Measured
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
