@@ -1,8 +1,10 @@
 """What a claim is: a sentence that a study can contradict, how it is judged, and what was found.
 
 One claim is one file in `claims/`.  Its verdict flows from the ledger alone, by the rule that stands beside
-it: a claim is tested under one or more conditions, each of which holds or does not.  Where all hold it is
-*supported*, where none does it is *not supported*, and where some do it *depends on* what tells them apart.
+it: a claim is tested under one or more conditions, each of which holds, does not, or is left undecided by
+numbers that are too few or too scattered.  Where all hold it is *supported*, where some do and some do not it
+*depends on* what tells them apart, where none holds and some do not it is *not supported*.  Where some are
+undecided and none speaks against it, it is *undecided* itself: to be supported, a claim has to be shown.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from harness.report.words import listed, significant
 from implementations.registry import Registry
 
 SUPPORTED, NOT_SUPPORTED, NOT_TESTED = "supported", "not supported", "not tested"
-DEPENDS = "depends on"
+DEPENDS, UNDECIDED = "depends on", "undecided"
+WORDS = (SUPPORTED, DEPENDS, NOT_SUPPORTED, UNDECIDED, NOT_TESTED)
 NAMED_CONDITIONS = 6
 """Of either kind: more are counted."""
 
@@ -30,14 +33,14 @@ class Condition:
         words: which.
         quantity: what was measured, with its unit.
         effect: how much.
-        holds: whether the claim holds here, by its rule.
+        holds: whether the claim holds here, by its rule; None where the numbers do not decide it.
         show: a number of it -> text.
     """
 
     words: str
     quantity: str
     effect: Effect
-    holds: bool
+    holds: bool | None
     show: Callable[[float], str] = significant
 
 
@@ -47,7 +50,7 @@ class Finding:
     effect: the measured effect in words, with its interval.
     tested: on which cases.
     conditions: everything that the verdict rests on.
-    verdict: SUPPORTED, NOT_SUPPORTED, or "depends on …".
+    verdict: SUPPORTED, or a word of NOT_SUPPORTED, DEPENDS and UNDECIDED, with what it is said of.
     """
 
     effect: str
@@ -58,7 +61,7 @@ class Finding:
     @property
     def word(self) -> str:
         """The verdict without what it depends on."""
-        return DEPENDS if self.verdict.startswith(DEPENDS) else self.verdict
+        return next(word for word in WORDS if self.verdict.startswith(word))
 
 
 Judge = Callable[[Run], Finding | None]
@@ -113,12 +116,17 @@ def verdict(conditions: Sequence[Condition], on: str) -> str:
     if not conditions:
         raise ValueError("a claim without conditions is not tested, and has no verdict")
     held = [condition.words for condition in conditions if condition.holds]
-    failed = [condition.words for condition in conditions if not condition.holds]
-    if not failed:
+    open_ = [condition.words for condition in conditions if condition.holds is None]
+    failed = [c.words for c in conditions if c.holds is not None and not c.holds]
+    left = f"; {UNDECIDED} for {_named(open_)}" if open_ else ""
+    if failed:
+        word = (
+            f"{DEPENDS} {on}: holds for {_named(held)}; not for {_named(failed)}" if held else NOT_SUPPORTED
+        )
+        return f"{word}{left}"
+    if not open_:
         return SUPPORTED
-    if not held:
-        return NOT_SUPPORTED
-    return f"{DEPENDS} {on}: holds for {_named(held)}; not for {_named(failed)}"
+    return f"{UNDECIDED} for {_named(open_)}; holds for {_named(held)}" if held else UNDECIDED
 
 
 def _named(words: Sequence[str]) -> str:

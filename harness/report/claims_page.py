@@ -16,9 +16,9 @@ import pandas as pd
 from harness.report.claim import (
     CLAIMS,
     DEPENDS,
-    NOT_SUPPORTED,
     NOT_TESTED,
-    SUPPORTED,
+    UNDECIDED,
+    WORDS,
     Claim,
     Condition,
     Finding,
@@ -28,7 +28,6 @@ from harness.report.frames import Run
 from harness.report.tables import Table, Written, write_csv
 from harness.report.words import counted, listed, missing
 
-ANCHOR = "claims"
 HEADING = "Which claims does this run support?"
 
 
@@ -113,8 +112,7 @@ def page(judged: Sequence[Judged]) -> ClaimsPage | None:
 
 def _sentence(judged: Sequence[Judged]) -> str:
     counts = Counter(entry.word for entry in judged)
-    words = (SUPPORTED, DEPENDS, NOT_SUPPORTED, NOT_TESTED)
-    parts = [f"{counts[word]} {_verb(word, counts[word])}" for word in words if counts[word]]
+    parts = [f"{counts[word]} {_verb(word, counts[word])}" for word in WORDS if counts[word]]
     untested = [entry.claim.name for entry in judged if not (entry.finding or entry.problem)]
     named = f" (no rows for {listed(untested)})" if untested else ""
     return f"Of {counted(len(judged), 'claim')}, {listed(parts)}{named}."
@@ -135,7 +133,7 @@ def _table(judged: Sequence[Judged]) -> Table:
             condition.show(condition.effect.value),
             _interval(condition),
             f"{condition.effect.units:,} ({condition.effect.unit})",
-            "yes" if condition.holds else "no",
+            _holds(condition),
         )
         for entry in judged
         if entry.finding
@@ -147,6 +145,10 @@ def _table(judged: Sequence[Judged]) -> Table:
         "for a share of pairs); what has one unit, or is exact, has none."
     )
     return Table(columns, tuple(rows), caption, frozenset({"value"}))
+
+
+def _holds(condition: Condition) -> str:
+    return UNDECIDED if condition.holds is None else "yes" if condition.holds else "no"
 
 
 def _interval(condition: Condition) -> str:
@@ -184,7 +186,7 @@ def write(judged: Sequence[Judged], folder: Path) -> list[Written]:
                 "high": condition.effect.high,
                 "units": condition.effect.units,
                 "unit": condition.effect.unit,
-                "holds": condition.holds,
+                "holds": _holds(condition),
             }
             for entry in judged
             if entry.finding

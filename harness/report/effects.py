@@ -32,17 +32,33 @@ class Effect:
     units: int
     unit: str = "network"
 
-    def above(self, limit: float) -> bool:
-        """Does all of it lie above?"""
-        return (self.value if np.isnan(self.low) else self.low) > limit
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval; without one, the value itself."""
+        return (self.value, self.value) if np.isnan(self.low) else (self.low, self.high)
 
-    def below(self, limit: float) -> bool:
-        """Does all of it lie below?"""
-        return (self.value if np.isnan(self.high) else self.high) < limit
+    def above(self, limit: float) -> bool | None:
+        """Does all of it lie above?  None where it lies on both sides."""
+        low, high = self.ends
+        return True if low > limit else False if high <= limit else None
 
-    def meets(self, low: float, high: float) -> bool:
-        """Has it a point in common with [low, high]?"""
-        return not self.above(high) and not self.below(low)
+    def below(self, limit: float) -> bool | None:
+        """Does all of it lie below?  None where it lies on both sides."""
+        low, high = self.ends
+        return True if high < limit else False if low >= limit else None
+
+    def within(self, low: float, high: float) -> bool | None:
+        """Does all of it lie in [low, high]?  None where a part does."""
+        least, most = self.ends
+        return True if low <= least and most <= high else False if most < low or high < least else None
+
+    def is_about(self, value: float, low: float, high: float) -> bool | None:
+        """Is it shown to be about `value`?  True where the interval contains it and lies in [low, high],
+        False where it does not contain it, None where it is too wide to say."""
+        least, most = self.ends
+        if not least <= value <= most:
+            return False
+        return True if low <= least and most <= high else None
 
     def words(self, show: Callable[[float], str] = significant) -> str:
         """ "0.25 (95 % interval 0.2 to 0.3, 5 networks)"."""
@@ -57,8 +73,12 @@ def exact(value: float, units: int = 1, unit: str = "network") -> Effect:
     return Effect(float(value), np.nan, np.nan, units, unit)
 
 
-def mean(values: ArrayLike, unit: str = "network") -> Effect:
+def mean(values: ArrayLike, unit: str = "network", *, of: int = 1) -> Effect:
     """The mean and its t-interval.
+
+    Args:
+        of: from how many means this one was chosen for being the largest; the interval then holds for all of
+            them at once (Bonferroni).
 
     Raises:
         ValueError: no values.
@@ -70,7 +90,7 @@ def mean(values: ArrayLike, unit: str = "network") -> Effect:
     if array.size < 2:
         return Effect(centre, np.nan, np.nan, 1, unit)
     error = float(array.std(ddof=1) / np.sqrt(array.size))
-    half = float(special.stdtrit(array.size - 1, 0.5 + CONFIDENCE / 2)) * error
+    half = float(special.stdtrit(array.size - 1, 1 - (1 - CONFIDENCE) / 2 / of)) * error
     return Effect(centre, centre - half, centre + half, int(array.size), unit)
 
 
@@ -93,10 +113,33 @@ def share(number: int, of: int, unit: str = "training") -> Effect:
     return Effect(number / of, float(found.low), float(found.high), of, unit)
 
 
+def share_more(first: tuple[int, int], second: tuple[int, int], unit: str = "training") -> Effect:
+    """A share less another, with Newcombe's interval (1998, method 10: Wilson's of both, put together).
+
+    Args:
+        first, second: (number, of).
+
+    Raises:
+        ValueError: a share of none.
+    """
+    if not first[1] or not second[1]:
+        raise ValueError("a share of nothing")
+    (one, low_1, high_1), (other, low_2, high_2) = (_wilson(*counts) for counts in (first, second))
+    difference = one - other
+    low = difference - float(np.hypot(one - low_1, high_2 - other))
+    high = difference + float(np.hypot(high_1 - one, other - low_2))
+    return Effect(difference, low, high, first[1] + second[1], unit)
+
+
+def _wilson(number: int, of: int) -> tuple[float, float, float]:
+    found = stats.binomtest(number, of).proportion_ci(CONFIDENCE, method="wilson")
+    return number / of, float(found.low), float(found.high)
+
+
 def first_alone(first: ArrayLike, second: ArrayLike) -> Effect:
     """Of the pairs whose sides differ, the share in which the first side has it: the sign test's.
 
-    ½, and no interval, where no pair differs.
+    ½, and anything possible, where no pair differs.
 
     Args:
         first, second: (N,) whether each side of each pair has it.
@@ -104,5 +147,5 @@ def first_alone(first: ArrayLike, second: ArrayLike) -> Effect:
     one, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     alone, unequal = int((one & ~other).sum()), int((one != other).sum())
     if not unequal:
-        return exact(0.5, one.size, "equal pair")
+        return Effect(0.5, 0.0, 1.0, one.size, "equal pair")
     return share(alone, unequal, "unequal pair")

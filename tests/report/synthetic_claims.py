@@ -176,15 +176,20 @@ def language(cell: str, bits: float, memory: float, seeds: Iterable[int] = SEEDS
         yield Case("language_model", axes), Measured(columns, facts)
 
 
-def timed(ratio: float, backend: str = "numpy", flop: float = 4.0) -> Iterator[Item]:
-    """An LSTM that takes `ratio` times as long as a simple RNN, in three processes."""
+def timed(ratio: float, backend: str = "numpy", flop: float = 4.0, spread: float = 1.0) -> Iterator[Item]:
+    """An LSTM that takes `ratio` times as long as a simple RNN, in three processes.
+
+    Args:
+        spread: by this factor more in each process than in the one before.
+    """
     for replicate in range(3):
         for cell, factor, work in (("lstm", ratio, flop), ("rnn_tanh", 1.0, 1.0)):
             axes = {
                 "backend": backend, "cell": cell, "pass": "training", "dtype": "float32", "seq_len": 8,
                 "batch_size": 1, "input_size": 8, "hidden_size": 8,
             }  # fmt: skip
-            seconds = 1e-3 * factor * (1 + 0.001 * replicate)
+            varied = spread**replicate if cell == "lstm" else 1.0
+            seconds = 1e-3 * factor * varied * (1 + 0.001 * replicate)
             columns = {
                 "phase": ["first_call", "sample", "sample"],
                 "index": [0, 0, 1],

@@ -27,7 +27,7 @@ RATE = "nats per step"
     rule=(
         "Supported where no norm at any lag lies above its bound, the networks with β_W β_h < 1 lose their "
         "norm (the rate's interval lies below 0), and some setting with β_W β_h > 1 gains (its rate's lies "
-        "above 0)."
+        "above 0; as it is the largest of several, its interval holds for all of them at once)."
     ),
     studies=("gradient_decay",),
     section="gradient_decay",
@@ -74,7 +74,8 @@ def _above(drawn: pd.DataFrame, run: Run) -> list[Condition]:
     """The setting that grows most."""
     part = drawn[(drawn["factor"] > TOLERANCE) & np.isfinite(drawn["nats_per_step"])]
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
-    rates = [effects.mean(rows["nats_per_step"]) for _, rows in groups(part, axes)]
+    settings = [rows["nats_per_step"] for _, rows in groups(part, axes)]
+    rates = [effects.mean(rates, of=len(settings)) for rates in settings]
     if not rates:
         return []
     largest = max(rates, key=lambda rate: rate.value)

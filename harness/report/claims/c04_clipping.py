@@ -10,12 +10,13 @@ from harness.report.frames import Run
 from harness.report.summaries import clipping as one_pass
 from harness.report.summaries.clipping import AFTER, BEFORE
 from harness.report.summaries.gradient_decay import FAINT
-from harness.report.summaries.grouping import has
+from harness.report.summaries.grouping import groups, has
 from harness.report.summaries.learning import CLIPPING, learnings
 from harness.report.summaries.pairs import pairs
 from harness.report.words import listed, percent
 
 BY_NORM = ("global_norm", "global_norm_pascanu", "per_sample_norm", "per_tensor_norm")
+PLURAL = {"state": "the state"}
 ROUNDING = 1e-5
 """Of a norm that was scaled to its threshold."""
 
@@ -25,8 +26,9 @@ ROUNDING = 1e-5
     text="Clipping by norm solves explosion; it does not solve vanishing.",
     rule=(
         "Supported where every clipped parameter gradient keeps to its threshold and no vanished ‖dL/dh_k‖ "
-        "is raised; and in training, where more than half of the trainings that diverge do not when "
-        "clipped, and of those whose gradient vanished, clipping does not turn more unsolved than solved."
+        "is raised; and in training, at each place, where certainly more than half of the networks that "
+        "diverge do not when clipped, and certainly less than half of those whose gradient had vanished and "
+        "that do not solve their task do so when clipped (a network under several thresholds counts once)."
     ),
     studies=("clipping", "learning"),
     section="clipping",
@@ -79,37 +81,53 @@ def _one_pass(run: Run) -> list[Condition]:
 
 
 def _trainings(run: Run) -> list[Condition]:
+    """What clipping changed in training, place by place.
+
+    The unit is a network without clipping: what it does under a rule at a place is one vote however many
+    thresholds were tried, that of more than half of them.
+    """
     found = learnings(run)
     if found is None:
         return []
     axes = [*(axis for axis in found.axes if axis not in CLIPPING), "seed"]
-    columns = [*axes, "rule", "end", "log10_norm_before"]
+    columns = [*axes, "rule", "place", "end", "log10_norm_before"]
     kept = found.trainings[[column for column in columns if column in found.trainings]]
-    beside = pd.concat([pairs(kept, "rule", "none", rule, axes) for rule in BY_NORM], ignore_index=True)
+    plain, clipped = kept[kept["rule"] == "none"], kept[kept["rule"].isin(BY_NORM)]
+    beside = pairs(
+        pd.concat([plain.assign(side=0), clipped.assign(side=1)]).drop(columns="rule"), "side", 0, 1, axes
+    )
+    keys = [name for name in axes if name in beside]
     conditions = []
-    exploding = beside[beside["end_1"] == "diverged"]
-    if not exploding.empty:
-        saved = effects.share(int((exploding["end_2"] != "diverged").sum()), len(exploding), "pair")
-        conditions.append(
-            Condition(
-                "explosion in training",
-                "of those that diverge, do not when clipped",
-                saved,
-                saved.above(0.5),
-                percent,
+    for own, part in groups(beside, ["place_2"]):
+        exploding = part[part["end_1"] == "diverged"]
+        if not exploding.empty:
+            saved = _voted(exploding["end_2"] != "diverged", exploding, keys)
+            conditions.append(
+                Condition(
+                    f"explosion in training clipped on {PLURAL.get(str(own['place_2']), own['place_2'])}",
+                    "of networks that diverge, do not when clipped",
+                    saved,
+                    saved.above(0.5),
+                    percent,
+                )
             )
-        )
-    vanished = beside[(beside["end_1"] != "diverged") & (beside["log10_norm_before_1"] < FAINT)]
-    if not vanished.empty:
-        solved_1, solved_2 = (vanished[f"end_{side}"] == "solved" for side in (1, 2))
-        effect = effects.first_alone(solved_2, solved_1)
-        conditions.append(
-            Condition(
-                "vanishing in training",
-                "of pairs that end differently, solved by the clipped one",
-                effect,
-                not effect.above(0.5),
-                percent,
+        unsolved = ~part["end_1"].isin(("diverged", "solved")) & (part["log10_norm_before_1"] < FAINT)
+        vanished = part[unsolved]
+        if not vanished.empty:
+            solved = _voted(vanished["end_2"] == "solved", vanished, keys)
+            conditions.append(
+                Condition(
+                    f"vanishing in training clipped on {PLURAL.get(str(own['place_2']), own['place_2'])}",
+                    "of networks that had vanished and do not solve, solve when clipped",
+                    solved,
+                    solved.below(0.5),
+                    percent,
+                )
             )
-        )
     return conditions
+
+
+def _voted(votes: pd.Series, part: pd.DataFrame, keys: list[str]) -> effects.Effect:
+    """The share of networks of which more than half of the trainings say yes."""
+    networks = votes.groupby([part[key] for key in keys], dropna=False).mean()
+    return effects.share(int((networks > 0.5).sum()), len(networks), "network")

@@ -42,7 +42,7 @@ def judge(run: Run) -> Finding | None:
             continue
         difference = (part["last_loss_1"] - part["last_loss_2"]) / part["baseline_1"]
         effect = effects.mean(difference.astype(float), "pair")
-        same = effect.meets(0.0, 0.0) and effect.above(-NARROW) and effect.below(NARROW)
+        same = effect.is_about(0.0, -NARROW, NARROW)
         name = str(own["variant_cell"])
         conditions.append(Condition(name, "held-out loss less the LSTM's, over the baseline", effect, same))
         solved = [int((part[f"end_{side}"] == "solved").sum()) for side in (1, 2)]

@@ -28,7 +28,8 @@ LSTM, SIMPLE = "lstm", "rnn_tanh"
     ),
     rule=(
         "Time is that of the LSTM over that of rnn_tanh at the same sizes in the same replicate, memory "
-        "the same of peaks. It holds for a backend and pass where the ratio's interval reaches into 3 to 5."
+        "the same of peaks. It holds for a backend and pass where the ratio's interval lies within 3 to 5, "
+        "and does not where it lies outside."
     ),
     studies=("throughput", "memory"),
     section="throughput",
@@ -77,7 +78,7 @@ def _time(run: Run) -> list[Condition]:
         part = part.assign(ratio=part["seconds_1"] / part["seconds_2"])
         effect = _over_replicates(part, [axis for axis in found.axes if axis in part])
         name = f"time of {own.get('pass', 'a pass')} on {with_place(str(own['backend']), own)}"
-        conditions.append(Condition(name, "time ratio", effect, effect.meets(*ABOUT_FOUR), times))
+        conditions.append(Condition(name, "time ratio", effect, effect.within(*ABOUT_FOUR), times))
     return conditions
 
 
@@ -102,5 +103,5 @@ def _memory(run: Run) -> list[Condition]:
     for own, part in groups(beside, [*(axis for axis in ("machine", "backend", "pass") if axis in beside)]):
         effect = effects.ratio(part["peak_bytes_1"] / part["peak_bytes_2"], "size")
         name = f"memory of {own.get('pass', 'a pass')} on {with_place(str(own['backend']), own)}"
-        conditions.append(Condition(name, "memory ratio", effect, effect.meets(*ABOUT_FOUR), times))
+        conditions.append(Condition(name, "memory ratio", effect, effect.within(*ABOUT_FOUR), times))
     return conditions

@@ -99,4 +99,4 @@ def _condition(structure: str, own: dict[str, object], part: pd.DataFrame) -> Co
     over = (part["seconds_1"] / part["seconds_2"]) / (part["flop_1"] / part["flop_2"]).astype(float)
     effect = effects.ratio(over, "process")
     name = f"{own.get('cell')} with {plus(structure)} on {own.get('backend')} ({own.get('pass')})"
-    return Condition(name, "time over arithmetic, of one layer", effect, effect.meets(*IN_PROPORTION), times)
+    return Condition(name, "time over arithmetic, of one layer", effect, effect.within(*IN_PROPORTION), times)

@@ -64,14 +64,12 @@ def variants(run: Run) -> Variants | None:
 def beside_plain(frame: pd.DataFrame, axes: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
     """Rows of each variant (_1) beside those of the LSTM (_2) that agree in every axis but the cell.
 
-    A forget bias need not agree: a variant without a forget gate has none.
-
     Returns:
         The axes, `variant_cell`, and each of the columns twice; empty where there is no pair.
     """
     if "cell" not in frame:
         return pd.DataFrame()
-    agree = [axis for axis in axes if axis not in ("cell", "forget_bias")]
+    agree = [axis for axis in axes if axis != "cell"]
     kept = frame[[name for name in ("cell", *agree, *columns) if name in frame]]
     cells = [str(cell) for cell in kept["cell"].unique() if str(cell).startswith(PREFIX)]
     parts = [pairs(kept, "cell", cell, PLAIN, agree).assign(variant_cell=cell) for cell in cells]
