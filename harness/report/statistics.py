@@ -79,6 +79,14 @@ def distinguishable(p_values: ArrayLike) -> NDArray[np.bool_]:
     return found
 
 
+def median(values: ArrayLike) -> float:
+    """Of the values that are known; of an even number the mean of the middle two, −inf where one of them is.
+    NaN of none."""
+    array = np.asarray(values, dtype=float)
+    known = array[~np.isnan(array)]
+    return float(np.median(known)) if known.size else np.nan
+
+
 @dataclass(frozen=True)
 class Curve:
     """Order statistics of many observations at each x, ascending."""

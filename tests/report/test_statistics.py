@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.report.statistics import curve, distinguishable, estimate, geometric_mean, line
+from harness.report.statistics import curve, distinguishable, estimate, geometric_mean, line, median
 
 
 def test_geometric_mean() -> None:
@@ -80,3 +80,18 @@ def test_two_points_have_a_slope_without_an_error() -> None:
     assert found is not None
     assert found.slope == pytest.approx(2.0)
     assert math.isnan(found.standard_error)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0, 1.0, 2.0], 2.0),
+        ([1.0, 2.0], 1.5),
+        ([-np.inf, 1.0], -np.inf),
+        ([np.inf, 1.0], np.inf),
+        ([np.nan, 1.0, 4.0], 2.5),
+        ([], np.nan),
+    ],
+)
+def test_there_is_one_median(values: list[float], expected: float) -> None:
+    assert median(values) == pytest.approx(expected, nan_ok=True)

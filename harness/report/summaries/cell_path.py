@@ -35,7 +35,7 @@ def cell_path(run: Run) -> pd.DataFrame | None:
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
     parts = []
     for setting, part in groups(measured, axes):
-        by_lag = part.groupby("lag")[list(COLUMNS)].quantile(0.5, interpolation="lower").reset_index()
+        by_lag = part.groupby("lag")[list(COLUMNS)].median().reset_index()
         found = pd.DataFrame(
             {
                 "lag": by_lag["lag"].astype(int),

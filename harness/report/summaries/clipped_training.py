@@ -64,4 +64,4 @@ def _decays(compared: pd.DataFrame, named: list[str]) -> pd.DataFrame:
     by = [*named, "when", "lag"]
     # the middle one of what was seen: a mean of a number and −inf says nothing
     middle = pd.concat(both).groupby(by, sort=False, dropna=False)["log10_spectral_norm"]
-    return middle.quantile(0.5, interpolation="lower").reset_index()
+    return middle.median().reset_index()

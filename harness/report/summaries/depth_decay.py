@@ -49,7 +49,7 @@ def depth_decays(run: Run) -> DepthDecays | None:
         highest = int(part["later_layer"].max())
         for pair, rows in groups(part, list(PAIR)):
             # of an even number the lower: never between a number and −inf
-            median = rows.groupby("lag")[SPECTRAL].quantile(0.5, interpolation="lower")
+            median = rows.groupby("lag")[SPECTRAL].median()
             whose = {**named, **{name: int(value) for name, value in pair.items()}}
             whose["top"] = whose["later_layer"] == highest
             table = median.rename("log10_median").reset_index()

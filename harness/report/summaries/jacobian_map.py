@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.statistics import median
 from harness.report.summaries.gradient_decay import VARIANT, variant
 from harness.report.summaries.grouping import groups, has, in_order
 
@@ -45,8 +46,7 @@ def maps(run: Run) -> Maps | None:
     cells, settings = [], []
     for setting, part in groups(measured, axes):
         named = {**setting, "variant": variant(setting)}
-        # of an even number the lower: never between a number and −inf
-        found = part.groupby(["t", "k"])[NORM].quantile(0.5, interpolation="lower")
+        found = part.groupby(["t", "k"])[NORM].median()
         table = found.rename("log10_median").reset_index()
         cells.append(table.assign(**{name: [value] * len(table) for name, value in named.items()}))
         settings.append({**named, **_diagonal(table)})
@@ -68,13 +68,12 @@ def _diagonal(table: pd.DataFrame) -> dict[str, Any]:
     lag = int(candidates["lag"].mode().iloc[0])
     row = table[lags == lag].reset_index(drop=True)
     norms = row["log10_median"].to_numpy(float)
-    ordered = np.sort(norms)
     longest = table[lags == lags.max()]["log10_median"].iloc[0]
     return {
         "lag": lag,
         "places": len(row),
         "log10_low": float(norms.min()),
-        "log10_middle": float(ordered[(len(ordered) - 1) // 2]),
+        "log10_middle": median(norms),
         "log10_high": float(norms.max()),
         "t_low": int(row["t"].iloc[int(norms.argmin())]),
         "t_high": int(row["t"].iloc[int(norms.argmax())]),

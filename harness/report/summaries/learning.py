@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.statistics import median
 from harness.report.summaries.gradient_decay import VARIANT, variant
 from harness.report.summaries.grouping import groups, has, in_order, records
 from harness.report.words import counted, missing, phrase, plain
@@ -150,13 +151,8 @@ def _condensed(part: pd.DataFrame) -> dict[str, object]:
         "trainings": len(part),
         "solved": int((part["end"] == "solved").sum()),
         "diverged": int((part["end"] == "diverged").sum()),
-        "solved_at_step": float(part["solved_at_step"].astype(float).median())
-        if part["solved_at_step"].notna().any()
-        else np.nan,
+        "solved_at_step": median(part["solved_at_step"].astype(float)),
     }
     for name in _MEDIANS:
-        values = part[name].astype(float).to_numpy()
-        values = values[~np.isnan(values)]
-        # the middle one of the two below, never the mean of a number and −inf
-        found[name] = float(np.sort(values)[(len(values) - 1) // 2]) if len(values) else np.nan
+        found[name] = median(part[name].astype(float))
     return found

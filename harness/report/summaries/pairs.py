@@ -56,7 +56,7 @@ def networks(run: Run) -> pd.DataFrame | None:
     last = measured[measured["lag"] == measured.groupby("key")["lag"].transform("max")]
     last = last[last["lag"] > 0]
     alive = last[np.isfinite(last[NORM].astype(float))]
-    norms = alive.groupby(["key", "block"])[NORM].quantile(0.5, interpolation="lower")
+    norms = alive.groupby(["key", "block"])[NORM].median()
     rows = last.drop_duplicates(["key", "block"]).set_index(["key", "block"])
     rows = rows[[axis for axis in run.axes(STUDY) if axis in rows]].assign(
         longest_lag=rows["lag"].astype(float), log10_norm=norms.reindex(rows.index).fillna(-np.inf)

@@ -29,11 +29,7 @@ def reaches(run: Run) -> pd.DataFrame | None:
     if not has(measured, "later_layer", "earlier_layer", "lag", NORM, "structure", "cell"):
         return None
     measured = measured.dropna(subset=["lag", NORM])
-    median = (
-        measured.groupby(["key", "later_layer", "earlier_layer", "lag"])[NORM]
-        .quantile(0.5, interpolation="lower")
-        .reset_index()
-    )
+    median = measured.groupby(["key", "later_layer", "earlier_layer", "lag"])[NORM].median().reset_index()
     rows = [{"key": key, **_reach(part)} for key, part in median.groupby("key", sort=False)]
     axes = [axis for axis in run.axes(STUDY) if axis in measured]
     cases = measured.drop_duplicates("key")[["key", *axes]]

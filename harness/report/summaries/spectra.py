@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
+from harness.report.statistics import median
 from harness.report.summaries.gradient_decay import VARIANT, variant
 from harness.report.summaries.grouping import groups, has, in_order
 
@@ -45,7 +46,7 @@ def spectra(run: Run) -> Spectra | None:
     for setting, part in groups(measured, axes):
         named = {**setting, "variant": variant(setting)}
         table = _by_observation(part)
-        middle = np.sort(table, axis=0)[(len(table) - 1) // 2]  # never between a number and −inf
+        middle = np.median(table, axis=0)
         values += [{**named, "index": i + 1, "log10_median": value} for i, value in enumerate(middle)]
         conditions.append({**named, **_condition(table)})
     if not conditions:
@@ -69,18 +70,12 @@ def _condition(table: np.ndarray) -> dict[str, float]:
     with np.errstate(invalid="ignore"):
         condition = np.where(zeros.all(axis=1), np.nan, table[:, 0] - table[:, -1])
     return {
-        "log10_largest": _median(table[:, 0]),
-        "log10_middle": _median(table[:, (table.shape[1] - 1) // 2]),
-        "log10_smallest": _median(table[:, -1]),
-        "log10_condition": _median(condition),
-        "log_volume": _median(table.sum(axis=1) * np.log(10.0)),
-        "zeros": _median(zeros.sum(axis=1)),
+        "log10_largest": median(table[:, 0]),
+        "log10_middle": median(table[:, (table.shape[1] - 1) // 2]),
+        "log10_smallest": median(table[:, -1]),
+        "log10_condition": median(condition),
+        "log_volume": median(table.sum(axis=1) * np.log(10.0)),
+        "zeros": median(zeros.sum(axis=1)),
         "state_size": table.shape[1],
         "observations": len(table),
     }
-
-
-def _median(values: np.ndarray) -> float:
-    """The lower of the middle two of an even number: infinities stay what they are."""
-    ordered = np.sort(values)
-    return float(ordered[(len(ordered) - 1) // 2])

@@ -15,6 +15,7 @@ import pandas as pd
 
 from harness.report import effects
 from harness.report.frames import Run
+from harness.report.statistics import median
 from harness.report.summaries import gradient_decay
 from harness.report.summaries.grouping import groups
 from harness.report.summaries.learning import learnings
@@ -165,7 +166,7 @@ def _half_lives(run: Run) -> dict[str, float]:
 
 
 def _half_life(rates: pd.Series) -> float:
-    rate = float(np.median(rates.astype(float)))
+    rate = median(rates.astype(float))
     return float(np.log(2.0) / -rate) if rate < 0 else np.inf
 
 
