@@ -57,10 +57,11 @@ class Comparison:
     """Args:
     old, new: the runs.
     rows: every group that both measured, times before memory.
-    lost: cases that had a number and now fail, with how.
+    lost: cases that had a number and now fail, are unsupported or were left open, with why.
     alone: how many settings only the old, only the new run measured.
     hardware: what differs between the machines.
     relative_to: the backend whose time in the same rounds is the unit of time; None: the second.
+    threshold: a change below it is of no importance.
     """
 
     old: Run
@@ -70,6 +71,7 @@ class Comparison:
     alone: tuple[int, int]
     hardware: tuple[str, ...]
     relative_to: str | None = None
+    threshold: float = THRESHOLD
 
     def regressions(self, limit: float) -> tuple[Row, ...]:
         """Rows that are certainly worse, and by more than `limit` (0.05: 5 %)."""
@@ -126,7 +128,7 @@ def compare_runs(
         _weighed(group, listed, threshold, bool(hardware)) for group, listed in _grouped(pairs, MEMORY, by)
     ]
     alone = len(before.series) - len(shared), len(after.series) - len(shared)
-    return Comparison(old, new, tuple(rows), lost, alone, tuple(hardware), relative_to)
+    return Comparison(old, new, tuple(rows), lost, alone, tuple(hardware), relative_to, threshold)
 
 
 def _require_timed(backend: str, run: Run) -> None:
@@ -231,6 +233,6 @@ def _weighed(group: dict[str, Any], pairs: Sequence[Pair], threshold: float, oth
 
 
 def _lost(before: Measurements, after: Measurements) -> Iterable[tuple[str, str]]:
-    for setting, (case, reason) in after.failed.items():
+    for setting, (case, reason) in after.without.items():
         if setting in before.series:
             yield str(case), reason

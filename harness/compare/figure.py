@@ -46,7 +46,8 @@ def draw(comparison: Comparison) -> Figure:
         legend=False, zorder=3,
     )  # fmt: skip
     axes.axvline(0, color=INK, lw=1)
-    axes.axvspan(-3, 3, color="#e5e7eb", zorder=0)
+    within = 100 * comparison.threshold
+    axes.axvspan(-within, within, color="#e5e7eb", zorder=0)
     axes.set_yticks(np.arange(len(rows)), [label(name) for name in _names(rows)])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(xlabel="change, now over before (%): right is slower, or larger", ylabel="")
@@ -55,7 +56,9 @@ def draw(comparison: Comparison) -> Figure:
     for mark, word in zip(handles, words, strict=True):
         mark.set(color=_COLORS[word], marker="o", linestyle="-")
     legend(
-        figure, "Change of each case, with its 95 % interval; within the band of 3 % none matters", handles
+        figure,
+        f"Change of each case, with its 95 % interval; within the band of {within:g} % none matters",
+        handles,
     )
     return figure
 

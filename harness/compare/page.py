@@ -57,7 +57,7 @@ def markdown(comparison: Comparison, *, limit: float | None = None, figure: str 
     if len(rows) > ROWS:
         lines += ["", f"… and {len(rows) - ROWS} more rows."]
     for case, reason in comparison.lost:
-        lines += ["", f"- failed now, measured before: {_cell(case)}: {_cell(reason)}"]
+        lines += ["", f"- measured before, and now {_cell(reason)}: {_cell(case)}"]
     lines += ["", _remarks(comparison)]
     return "\n".join(lines) + "\n"
 

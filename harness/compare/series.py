@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.case import Case, Scalar
-from harness.outcome import Failed
+from harness.outcome import Failed, Measured, Unsupported
 from harness.report.frames import Run
 from harness.report.pairs import pair_ratios
 from harness.report.summaries.grouping import has
@@ -40,11 +40,11 @@ class Series:
 class Measurements:
     """Args:
     series: by setting (a digest of study and axes).
-    failed: settings of which some process failed -> the case, and how it failed.
+    without: settings of which some process failed, or none gave a number -> the case, and why.
     """
 
     series: Mapping[str, Series]
-    failed: Mapping[str, tuple[Case, str]] = field(default_factory=dict)
+    without: Mapping[str, tuple[Case, str]] = field(default_factory=dict)
 
 
 def setting_of(case: Case) -> str:
@@ -73,12 +73,22 @@ def measurements(run: Run, *, relative_to: str | None = None) -> Measurements:
         peaks = weighed.groupby("key")["peak_bytes"].median().rename("value")
         rows = weighed.drop_duplicates("key").merge(peaks, left_on="key", right_index=True)
         _collect(found, rows, cases, MEMORY)
-    failed = {
-        setting_of(entry.case): (entry.case, entry.outcome.reason)
-        for entry in run.entries
-        if isinstance(entry.outcome, Failed)
-    }
-    return Measurements(found, failed)
+    return Measurements(found, _without(run))
+
+
+def _without(run: Run) -> dict[str, tuple[Case, str]]:
+    settings = [(setting_of(entry.case), entry) for entry in run.entries]
+    measured = {setting for setting, entry in settings if isinstance(entry.outcome, Measured)}
+    found: dict[str, tuple[Case, str]] = {}
+    for setting, entry in settings:
+        match entry.outcome:
+            case Failed(reason):
+                found[setting] = entry.case, f"failed: {reason}"
+            case Unsupported(reason) if setting not in measured:
+                found.setdefault(setting, (entry.case, f"unsupported: {reason}"))
+            case None if setting not in measured:
+                found.setdefault(setting, (entry.case, "open: the run has not come to it"))
+    return found
 
 
 def _collect(found: dict[str, Series], rows: pd.DataFrame, cases: Mapping[str, Case], metric: str) -> None:

@@ -82,10 +82,6 @@ class Carried:
             return math.prod(rows.columns[0].mantissa.shape)
         return math.prod(rows.columns[0].shape)
 
-    def to(self, lag: int) -> None:
-        """On to P(t, t − lag)."""
-        self.past((lag,))
-
     def past(self, lags: Sequence[int]) -> None:
         """By these lags, with the same rows at all of them, and to the last one."""
         while self._rows.lag < lags[0] - 1:

@@ -61,10 +61,6 @@ class Scaled:
             self.mantissa * factor[..., None], xp.where(largest == 0.0, zero, self.exponent + shift)
         )
 
-    def rows(self, start: int, stop: int) -> Scaled:
-        """Rows start…stop−1."""
-        return Scaled(self.mantissa[..., start:stop, :], self.exponent[..., start:stop])
-
     def aligned(self) -> tuple[Array, NDArray[np.int64]]:
         """The matrices (…, R, C) at one exponent (…) each: what is below it by 2^1000 becomes zero."""
         top = namespace_of(self.mantissa).amax(self.exponent, -1)

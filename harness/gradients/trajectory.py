@@ -74,18 +74,9 @@ class Trajectory:
         """S."""
         return self.hidden_size * len(self.states)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.inputs.dtype
-
     def state(self, t: int) -> tuple[Array, ...]:
         """The state after t steps, a tuple of (B, H)."""
         return tuple(state[t] for state in self.states)
-
-    def sample(self, b: int) -> Trajectory:
-        """The trajectory of one sample alone, B = 1."""
-        states = tuple(state[:, b : b + 1] for state in self.states)
-        return Trajectory(self.cell, self.parameters, self.inputs[:, b : b + 1], states, self.space)
 
     def jacobian(self, t: int) -> Array:
         """J_t = ∂s_t/∂s_{t−1}, (B, S, S), t = 1…T; in NumPy alone."""

@@ -110,10 +110,6 @@ class Walk:
         self._stride = LONGEST_STRIDE
         self._safe, self._calm = (4.0 ** bound[self.space.dtype] for bound in (_SAFE, _CALM))
 
-    def to(self, rows: Rows | RowProduct, lag: int) -> Rows | RowProduct:
-        """The rows at a later lag; what is given stays as it is."""
-        return self.past(rows, (), lag)[1]
-
     def past(
         self, rows: Rows | RowProduct, lags: Sequence[int], end: int
     ) -> tuple[list[Passed], Rows | RowProduct]:

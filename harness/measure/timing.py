@@ -60,10 +60,6 @@ class Timing:
     probe_seconds: float
     waited_share: float | None = None
 
-    @property
-    def stable(self) -> bool:
-        return not self.unstable[-1]
-
 
 @dataclass(frozen=True)
 class Pause:

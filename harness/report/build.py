@@ -6,7 +6,7 @@ import base64
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +114,7 @@ def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Sec
         name=file_stem(name),
         heading=question.heading,
         explanation=question.explanation,
-        sentence=answer.sentence
-        if answer
-        else f"Nothing was measured: {overview.ending(run, question.study)}.",
+        sentence=answer.sentence if answer else _no_answer(run, question.study, problems),
         details=answer.details if answer else (),
         pictures=pictures,
         table=answer.table if answer else None,
@@ -127,6 +125,16 @@ def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Sec
         ending=overview.ending(run, question.study),
         problems=tuple(problems),
     ), answer
+
+
+def _no_answer(run: Run, study: str, problems: Sequence[str]) -> str:
+    """Why a question has none: it failed, nothing was measured, or what was measured does not bear on it."""
+    ending = overview.ending(run, study)
+    if problems:
+        return f"This could not be answered: {ending}."
+    if run.counts(study).get("measured"):
+        return f"What was measured does not answer this: {ending}."
+    return f"Nothing was measured: {ending}."
 
 
 def _pictures(run: Run, section: str, folder: Path, problems: list[str]) -> Iterator[Shown]:

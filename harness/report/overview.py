@@ -81,19 +81,23 @@ def command(run: Run, *studies: str) -> str:
         words = shlex.split(text)
     except ValueError:  # an unclosed quotation mark
         words = ["python", "run_all.py", "--plan", plan]
+    axes = {axis for study in studies for axis in run.axes(study)}
     chosen = [word for study in studies for word in ("--study", study)]
-    return one_line(shlex.join([*_without_study(words), *chosen]))
+    return one_line(shlex.join([*_for_axes(words, axes), *chosen]))
 
 
-def _without_study(words: list[str]) -> list[str]:
-    kept, skip = [], False
-    for word in words:
-        if skip:
-            skip = False
-        elif word == "--study":
-            skip = True
-        elif not word.startswith("--study="):
+def _for_axes(words: list[str], axes: set[str]) -> list[str]:
+    """The command without its choice of studies, and without axes that are none of these: they are refused
+    where no chosen study has them."""
+    kept, rest = [], iter(words)
+    for word in rest:
+        option, joined, value = word.partition("=")
+        if option not in ("--study", "--axis"):
             kept.append(word)
+            continue
+        value = value if joined else next(rest, "")
+        if option == "--axis" and value.partition("=")[0].strip() in axes:
+            kept += [option, value]
     return kept
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from harness.case import Case
 from harness.compare import compare_runs
+from harness.compare.figure import draw
 from harness.compare.page import markdown
 from harness.errors import UserError
-from harness.outcome import Failed, Measured
+from harness.outcome import Failed, Measured, Unsupported
+from harness.report.drawing import style
 from harness.report.frames import Run
 from tests.harness.command import ROOT
 from tests.report.synthetic import FACTS, sizes, timed, write_run
@@ -156,12 +159,40 @@ def test_what_fails_now_is_a_loss_and_what_is_in_one_run_alone_is_counted(tmp_pa
     old = run(tmp_path / "old", [*listed, weigh("numba", 3)])
     new = run(tmp_path / "new", failing)
     found = compare_runs(old, new)
-    assert found.lost[0][1] == "SIGSEGV"
+    assert found.lost[0][1] == "failed: SIGSEGV"
     assert len(found.lost) == 1
     assert found.alone == (2, 0)
     assert "SIGSEGV" in markdown(found)
     with pytest.raises(UserError, match="none of them shared"):
         compare_runs(run(tmp_path / "a", [weigh("numba", 3)]), run(tmp_path / "b", [weigh("torch", 3)]))
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [
+        (Unsupported("would take about 400 s, above the limit of 30 s"), "unsupported: would take"),
+        (None, "open: the run has not come to it"),
+    ],
+)
+def test_what_was_measured_and_is_not_any_more_is_a_loss(tmp_path, ending, why):
+    """A backend that became so slow that its cases are skipped has not become faster."""
+    listed = list(items({}, seed=1))
+    now = [(case, ending if case.axes["backend"] == "numba" else outcome) for case, outcome in listed]
+    run(tmp_path / "old", listed)
+    found = compare_runs(Run.read(tmp_path / "old"), run(tmp_path / "new", now))
+    assert len(found.lost) == 4
+    assert all(reason.startswith(why) for _, reason in found.lost)
+    done = command("old", "new", "--results", tmp_path, "--fail-on", "5%")
+    assert done.returncode == 3, done.stderr
+    assert "**4 regressions beyond 5 %.**" in done.stdout
+
+
+def test_the_band_of_the_figure_is_the_threshold_that_judged(tmp_path):
+    both = run(tmp_path / "run", items({}, seed=1))
+    with style():
+        figure = draw(compare_runs(both, both, threshold=0.01))
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "within the band of 1 % none matters" in words
 
 
 def test_hostile_names_stay_text_in_the_page(tmp_path):

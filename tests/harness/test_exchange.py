@@ -413,3 +413,20 @@ def test_an_imported_run_cannot_be_resumed_and_says_so(tmp_path):
     folder = import_file(write(tmp_path, FOREIGN), "x", tmp_path)
     with pytest.raises(UserError, match="no plan that can be run here"):
         execute(folder, None)
+
+
+@pytest.mark.parametrize("rounds", range(1, 13))
+def test_the_statistics_are_those_that_pytest_benchmark_computes(rounds: int) -> None:
+    from pytest_benchmark.stats import Stats
+
+    from harness.exchange.formats.pytest_benchmark import _stats
+
+    data = [0.3 * i**1.5 % 2.0 + 0.01 for i in range(1, rounds + 1)]
+    own = Stats()
+    for value in data:
+        own.update(value)
+    theirs = own.as_dict()
+    ours = _stats(data)
+    shared = {name: value for name, value in ours.items() if isinstance(value, float | int)}
+    assert set(shared) >= {"min", "max", "mean", "stddev", "median", "iqr", "q1", "q3", "iqr_outliers"}
+    assert shared == pytest.approx({name: theirs[name] for name in shared})

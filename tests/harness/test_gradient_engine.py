@@ -112,7 +112,7 @@ def test_norms_at_every_lag_while_rows_are_left_out(cell: str, scheme: str) -> N
     parameters, inputs = draw(cell, 160, 48, batch_size=2, scheme=scheme)
     trajectory = run_forward(cell, parameters, inputs)
     carried = Carried(Walk(trajectory), 0, ((0,),))
-    carried.to(160)
+    carried.past((160,))
     assert carried.parts((0,))[0].shape[-2] < 40
     blocks = ("hh", "cc") if cell == "lstm" else ("hh",)
     decay = jacobian_decay(cell, parameters, inputs, blocks=blocks)
@@ -146,7 +146,7 @@ def test_without_the_probes_the_loss_would_not_be_seen() -> None:
     parameters = Parameters(np.zeros((40, 1)), np.zeros((40, 40)), np.zeros(40), np.zeros(40))
     trajectory = run_forward(cell, parameters, np.arange(61)[:, None, None] * 1.0)
     carried = Carried(Walk(trajectory), 0, ((0,),))
-    carried.to(60)
+    carried.past((60,))
     kept = carried.parts((0,))[0]
     assert kept.shape[-2] < 25
     np.testing.assert_allclose(kept @ wipe, 0.0, atol=1e-6 * np.abs(kept).max())
@@ -190,7 +190,7 @@ def test_blocks_that_part_by_more_than_the_range_keep_their_exponents() -> None:
     CELLS["lstm"].gate(bias, "g")[:] = 0.5
     parameters = Parameters(np.zeros((12, 2)), weight, bias, np.zeros(12))
     trajectory = run_forward("lstm", parameters, np.zeros((300, 1, 2)))
-    rows = Walk(trajectory).to(Rows.identity(trajectory.space, ("h", "c"), "h", 1, 3), 300)
+    rows = Walk(trajectory).past(Rows.identity(trajectory.space, ("h", "c"), "h", 1, 3), (), 300)[1]
     assert isinstance(rows, RowProduct)
     decay = jacobian_decay("lstm", parameters, np.zeros((300, 1, 2)), blocks=("hh", "hc"))
     own = [float(trajectory.jacobian(t)[0, 0, 0]) for t in range(300, 0, -1)]

@@ -50,7 +50,7 @@ def whole_product(cell: str, parameters: Parameters, inputs: Any, lag: int) -> A
     rows = []
     for name in names:
         start = Rows.identity(trajectory.space, names, name, trajectory.batch_size, trajectory.hidden_size)
-        found = walk.to(start, lag)
+        found = walk.past(start, (), lag)[1]
         assert isinstance(found, Rows)
         rows.append(np.concatenate(found.columns, -1) * 2.0 ** found.exponent[..., None])
     return np.concatenate(rows, 1)

@@ -18,7 +18,8 @@ from harness.case import Case
 from harness.errors import UserError
 from harness.lock import OwnedLock
 from harness.outcome import Failed, Measured, Unsupported
-from harness.report import build, write_report
+from harness.report import build, overview, write_report
+from harness.report.frames import Run
 from harness.report.pictures import FIGURES, FigureKind
 from tests.report.synthetic import sizes, timed, write_run
 
@@ -154,6 +155,26 @@ def test_a_study_of_which_nothing_worked_says_so(tmp_path: Path) -> None:
     page = write_report(write_run(tmp_path / "run", listed)).read_text(encoding="utf-8")
     assert "Nothing was measured: 3 cases: 1 unsupported, 1 failed and 1 open." in page
     assert 'id="throughput"' not in page
+
+
+def test_what_was_measured_but_answers_nothing_says_so(tmp_path: Path) -> None:
+    listed = [(Case("update_by_lag", {"backend": "numpy", "cell": "lstm"}), Measured({"x": [1.0]}))]
+    page = write_report(write_run(tmp_path / "run", listed)).read_text(encoding="utf-8")
+    assert "What was measured does not answer this: 1 case: 1 measured." in page
+    assert "Nothing was measured" not in page
+
+
+def test_the_command_of_a_section_keeps_only_axes_that_its_study_has(tmp_path: Path) -> None:
+    axes = sizes("torch", "gru", 16, 1) | {"pass": "training"}
+    listed = [
+        (Case("throughput", axes), timed(1e-3, 16)),
+        (Case("spectra", {"backend": "b", "lag": 2}), None),
+    ]
+    command = "python run_all.py --study throughput --study spectra --axis lag=1,2 --axis=cell=gru,lstm"
+    run = Run.read(write_run(tmp_path / "run", listed, {"command": command}))
+    assert overview.command(run, "throughput") == "python run_all.py --axis cell=gru,lstm --study throughput"
+    assert overview.command(run, "spectra") == "python run_all.py --axis lag=1,2 --study spectra"
+    assert overview.command(run) == command
 
 
 def test_a_broken_figure_costs_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from harness.case import Scalar
@@ -104,11 +103,25 @@ def _benchmark(timed: Timed) -> dict[str, Any]:
     }
 
 
+def _quartile(ordered: Sequence[float]) -> float:
+    """The first: of an even number the median of the lower half, of an odd one the weighted mean of two that
+    pytest-benchmark takes.  The third is the first from the other end."""
+    number, rest = divmod(len(ordered), 4)
+    if len(ordered) == 1:
+        return ordered[0]
+    if rest == 1:
+        return 0.25 * ordered[number - 1] + 0.75 * ordered[number]
+    if rest == 3:
+        return 0.75 * ordered[number] + 0.25 * ordered[number + 1]
+    return statistics.median(ordered[: len(ordered) // 2])
+
+
 def _stats(data: Sequence[float]) -> dict[str, Any]:
-    """As pytest-benchmark computes them: quartiles by Tukey's hinges, outliers by 1.5 of their distance."""
+    """As pytest-benchmark computes them: its quartiles, and outliers by 1.5 of their distance."""
     ordered, mean = sorted(data), statistics.fmean(data)
     spread = statistics.stdev(data) if len(data) > 1 else 0.0
-    q1, median, q3 = (float(q) for q in np.percentile(ordered, [25, 50, 75]))
+    median = statistics.median(ordered)
+    q1, q3 = _quartile(ordered), -_quartile([-value for value in reversed(ordered)])
     low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
     outside = sum(not low <= value <= high for value in data)
     far = sum(abs(value - mean) > spread for value in data)

@@ -45,7 +45,7 @@ def answer(run: Run) -> Answer | None:
     found = times_to_solve(run)
     if found is None:
         return None
-    words = [_sentence(found, part) for _, part in groups(found.backends, found.shared)]
+    words = [_sentence(part) for _, part in groups(found.backends, found.shared)]
     compared = [_ratio_words(ratio) for ratio in ratios(found) if ratio.step is not None]
     sentence, *details = [*compared, *words]
     return Answer(
@@ -56,7 +56,7 @@ def answer(run: Run) -> Answer | None:
     )
 
 
-def _sentence(found: TimesToSolve, part: pd.DataFrame) -> str:
+def _sentence(part: pd.DataFrame) -> str:
     rows = records(part.sort_values("training_seconds"))
     solved = [row for row in rows if row["solved"]]
     where = setting({axis: part[axis].iloc[0] for axis in ("task", "cell", "seq_len", "hidden_size", "seed")})

@@ -28,7 +28,7 @@ class Exponents:
     curves: one row per setting, steps and index, means over seeds: exponent, standard_error (of that mean,
         from each seed's own), exponent_theory, exponent_random_matrix.
     settings: one row per setting: the largest exponent and its error, seed_low and seed_high (the range
-        over seeds), last (the smallest exponent), positive (how many lie above 0 by more than
+        over seeds), smallest_exponent, positive (how many lie above 0 by more than
         `margin`), steps, state_size,
         converged (of how many seeds), seeds, and means over seeds of the facts.
     axes: the study's axes without the seed; `variant` names initialization, gain and forget bias in one.

@@ -38,8 +38,8 @@ class Throughput:
     """Args:
     frame: one row per setting and backend.  seconds, seconds_low, seconds_high, processes, unstable
         (how many of them), first_call_seconds, compile_seconds, pieces_compiled, pieces_loaded (NaN where
-        the backend cannot tell), steps_per_second, flop_per_second, relative_error, num_threads; speedup,
-        speedup_low, speedup_high, verdict and verdict_reason against `reference` (see
+        the backend cannot tell), steps_per_second, flop_per_second, relative_error, threads_in_force;
+        speedup, speedup_low, speedup_high, verdict and verdict_reason against `reference` (see
         `harness.report.verdicts`; judged over the whole frame).
     axes: what makes a setting: every axis but the backend.
     reference: the backend that has speed-up 1.

@@ -59,7 +59,7 @@ def _compared(part: pd.DataFrame) -> pd.DataFrame:
     rows = part.drop_duplicates("key").drop(columns="loss")
     steps = part[(part["quantity"] == "step") & (part["step"] <= EARLY)]
     early = {key: own.sort_values("step")["loss"].to_numpy(float) for key, own in steps.groupby("key")}
-    first = next(iter(early.values()), np.empty(0))
+    first = next((early[key] for key in rows["key"] if key in early), np.empty(0))
     seconds = rows["training_seconds"].astype(float)
     solved = seconds[rows["solved"].astype(bool)]
     return rows.assign(
