@@ -2,11 +2,13 @@
 
 A small problem flatters nobody: fixed costs make a fast backend look slow on it.  So the probe grows until
 it is the case itself, or its estimate is below the limit, or it has used a fair share of the limit.  What
-disturbs a probe only makes it longer: before a case is refused, it is taken again, and the best counts.
+disturbs a probe only makes it longer: before a case is refused, it is taken again, and the best counts.  Nor
+is a case refused by an estimate that the two probes before do not bear out.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,8 +24,14 @@ SHARE_OF_LIMIT = 0.02
 TELLING_SECONDS = 5e-3
 """where it took as long as this, too: below it a call's fixed cost changes by more than the work differs, and
 a larger probe costs next to nothing."""
+AGREEMENT = 4.0
+"""Estimates within this factor of the one before bear it out; a disturbance, taken times the whole case's
+size, is off by hundreds."""
 PROBES = 6
-"""So many at the most before a case is refused, and after the second no longer than the limit for all."""
+"""So many at the most before a case is refused, and after the second no longer than the limit for all of
+them, or"""
+PATIENCE_SECONDS = 1.0
+"""this long where the limit is shorter, as that of one of a training's many calls is."""
 
 
 def why_not_started(
@@ -76,6 +84,8 @@ def extrapolated_seconds(
     """The same of any work that can be made ready at some sizes, and whose FLOP there are known."""
     whole = flop_at(sizes)
     smaller: tuple[float, float] | None = None
+    before, agreeing = math.inf, 0
+    patience = max(limit_seconds, PATIENCE_SECONDS)
     probe = Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
     while True:
         prepared = prepared_at(probe)
@@ -84,10 +94,12 @@ def extrapolated_seconds(
         seconds = _seconds(backend, prepared, training=training)
         known = smaller is not None and smaller[0] < seconds  # else the smaller one was disturbed
         large = known and seconds >= max(SHARE_OF_LIMIT * limit_seconds, TELLING_SECONDS)
-        last = large or probe == sizes
+        near = 1 / AGREEMENT <= _whole(seconds, done, whole, smaller) / before <= AGREEMENT
+        agreeing = agreeing + 1 if near else 0
+        last = probe == sizes or (large and (agreeing > 1 or seconds > patience))
         spent = seconds
         for number in range(1, PROBES):
-            enough = number > 1 and spent > limit_seconds
+            enough = number > 1 and spent > patience
             if not last or _whole(seconds, done, whole, smaller) <= limit_seconds or enough:
                 break
             again = _seconds(backend, prepared, training=training)
@@ -95,7 +107,7 @@ def extrapolated_seconds(
         estimate = _whole(seconds, done, whole, smaller)
         if last or estimate <= limit_seconds:
             return estimate
-        probe, smaller = _grown(probe, sizes), (seconds, done)
+        probe, smaller, before = _grown(probe, sizes), (seconds, done), estimate
 
 
 def _whole(seconds: float, done: float, whole: float, smaller: tuple[float, float] | None) -> float:
