@@ -21,11 +21,25 @@ class Case:
     study: the study's name.
     axes: the swept and fixed settings of this point, plain scalars by name; `backend` is one of them.
     replicate: which fresh worker process measures it, from 0.
+
+    Raises:
+        ValueError: what a ledger could keep and not give back: no backend, a replicate out of range, an axis
+            that is no plain scalar.
     """
 
     study: str
     axes: Mapping[str, Scalar]
     replicate: int = 0
+
+    def __post_init__(self) -> None:
+        study, replicate = self.study, self.replicate
+        if type(study) is not str or type(replicate) is not int or not 0 <= replicate < 2**31:
+            raise ValueError("a case's study must be a string, its replicate a whole number from 0")
+        if type(self.axes.get("backend")) is not str:
+            raise ValueError("a case's axes must be a mapping that has a backend")
+        require_scalars([study, *self.axes], "a case")
+        for name, value in self.axes.items():
+            require_scalars((value,), f"axis {name!r}")
 
     @property
     def backend(self) -> str:
@@ -54,13 +68,9 @@ class Case:
         """
         if not isinstance(data, dict) or set(data) != {"study", "axes", "replicate"}:
             raise ValueError("a case must have study, axes and replicate, and nothing else")
-        study, axes, replicate = data["study"], data["axes"], data["replicate"]
-        if type(study) is not str or type(replicate) is not int or not 0 <= replicate < 2**31:
-            raise ValueError("a case's study must be a string, its replicate a whole number from 0")
-        if not isinstance(axes, dict) or type(axes.get("backend")) is not str:
+        if not isinstance(data["axes"], dict):
             raise ValueError("a case's axes must be a mapping that has a backend")
-        require_scalars([study, *axes, *axes.values()], "a case")
-        return cls(study=study, axes=dict(axes), replicate=replicate)
+        return cls(study=data["study"], axes=dict(data["axes"]), replicate=data["replicate"])
 
     def __str__(self) -> str:
         swept = " ".join(f"{name}={value}" for name, value in self.axes.items() if value is not None)
@@ -74,11 +84,13 @@ def require_scalars(values: Iterable[Any], what: str) -> None:
         ValueError: something else; the message begins with `what`.
     """
     for value in values:
-        if value is not None and type(value) not in (str, int, float, bool):
+        if value is None or type(value) is float:  # most of what is measured
+            continue
+        if not isinstance(value, (str, int, float)):  # a bool is an int
             raise ValueError(f"{what} must hold plain scalars, got {type(value).__name__}")
-        if type(value) is int and not -(2**63) <= value < 2**63:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise ValueError(f"{what} holds a whole number beyond 64 bits")
-        if type(value) is str and not value.isascii():
+        if isinstance(value, str) and not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError:

@@ -23,7 +23,8 @@ class Measured:
     facts: what holds for the whole case (FLOP of one call, threads in force, error against the reference).
 
     Raises:
-        ValueError: columns of different lengths, or a name that is both a column and a fact.
+        ValueError: columns of different lengths, a name that is both a column and a fact, or anything but
+            plain scalars: a ledger could keep it and not give it back.
     """
 
     columns: Mapping[str, Sequence[Scalar]]
@@ -37,6 +38,11 @@ class Measured:
         both = sorted(set(self.columns) & set(self.facts))
         if both:
             raise ValueError(f"{', '.join(both)} given both as a column and as a fact")
+        require_scalars([*self.columns, *self.facts], "an outcome")
+        for name, values in self.columns.items():
+            require_scalars(values, f"column {name!r}")
+        for name, value in self.facts.items():
+            require_scalars((value,), f"fact {name!r}")
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,6 @@ def from_json(data: Any) -> Outcome:
             for name, values in columns.items():
                 if not isinstance(values, list):
                     raise ValueError(f"column {name!r} must be a list, got {type(values).__name__}")
-                require_scalars(values, f"column {name!r}")
-            require_scalars([*columns, *facts, *facts.values()], "an outcome")
             return Measured(columns, facts)
         case "unsupported":
             return Unsupported(_text(data, "reason"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,8 +36,14 @@ class Definition(BaseModel):
     axes: Annotated[dict[Annotated[str, Field(max_length=100)], Scalar], Field(max_length=100)]
     replicate: Annotated[int, Field(ge=0, le=10**6)] = 0
 
-    def case(self) -> Case:
-        return Case(self.study, {"backend": "imported", **self.axes}, self.replicate)
+    def case(self, name: str) -> Case:
+        """The case; `name` is the file's, for messages.
+
+        Raises:
+            UserError: it cannot be kept.
+        """
+        with keepable(name):
+            return Case(self.study, {"backend": "imported", **self.axes}, self.replicate)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -82,7 +89,28 @@ def embedded(model: type[M], text: Any, name: str) -> M | None:
     Raises:
         UserError: it stands there and does not fit.
     """
-    return model_of(model, json_of(text.encode(), name), name) if isinstance(text, str) and text else None
+    if not isinstance(text, str) or not text:
+        return None
+    with keepable(name):  # half a surrogate pair has no bytes
+        content = text.encode()
+    return model_of(model, json_of(content, name), name)
+
+
+@contextmanager
+def keepable(name: str) -> Iterator[None]:
+    """What a case or an outcome cannot hold is refused where it stands in a file, before anything is written.
+
+    Raises:
+        UserError: in place of the ValueError that :class:`Case` or :class:`Measured` raises.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(
+            f"{name}: {error}"[:300],
+            expected="whole numbers of at most 64 bits, and text in Unicode",
+            remedy="mend the file at that place",
+        ) from error
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

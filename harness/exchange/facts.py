@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.exchange.checked import mapping
 from harness.measure.environment.model import Environment
 from harness.plan import Plan
+from harness.text import printable
 
 _Backends = TypeAdapter(dict[str, dict[str, Any]])
 _Warnings = TypeAdapter(list[dict[str, str]])
@@ -27,7 +28,7 @@ def known_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     command, started = found.get("command"), found.get("started_at")
     known: dict[str, Any] = {
         "environment": known_environment(mapping(found.get("environment"))),
-        "command": command if isinstance(command, str) else None,
+        "command": printable(command) if isinstance(command, str) else None,
         "started_at": started if isinstance(started, int | float) and 0 <= started < 2**33 else time.time(),
         "redacted": found.get("redacted") is True,
     }
@@ -36,7 +37,8 @@ def known_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     machines = mapping(found.get("machines"))
     if machines:
         known["machines"] = {
-            str(name): known_environment(mapping(described)) for name, described in machines.items()
+            printable(str(name)): known_environment(mapping(described))
+            for name, described in machines.items()
         }
     return known
 
@@ -46,9 +48,9 @@ def known_environment(found: Mapping[str, Any]) -> dict[str, Any]:
     known = {}
     for name, adapter in _adapters().items():
         if name in found:
-            with suppress(ValueError):  # pydantic's is one; a number may be infinite
+            with suppress(ValueError):  # pydantic's is one; a number may be infinite, a text no Unicode
                 value = adapter.dump_python(adapter.validate_python(found[name]), mode="json")
-                json.dumps(value, allow_nan=False)
+                json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
                 known[name] = value
     return known
 

@@ -141,7 +141,7 @@ def from_frame(frame: pd.DataFrame, name: str) -> Imported:
 def _case(part: pd.DataFrame, place: str) -> Case:
     found = embedded(Definition, part["definition"].iloc[0], f"{place}: definition")
     assert found is not None
-    return found.case()
+    return found.case(f"{place}: definition")
 
 
 def _outcome(part: pd.DataFrame, place: str) -> Outcome | None:

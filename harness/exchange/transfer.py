@@ -14,6 +14,7 @@ from harness.exchange.facts import known_facts
 from harness.exchange.format import FORMATS, Format
 from harness.folder import create_imported
 from harness.report.frames import Run
+from harness.text import printable
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -61,7 +62,7 @@ def import_file(path: Path, run_name: str, results: Path, format_name: str | Non
     keys = [case.key for case, _ in found.items]
     if len(set(keys)) != len(keys):
         raise UserError(f"{path.name}: holds a case twice", expected="each case of each process once")
-    facts = {**known_facts(found.facts), "run_id": run_name, "imported_from": path.name}
+    facts = {**known_facts(found.facts), "run_id": run_name, "imported_from": printable(path.name)}
     return create_imported(results, run_name, facts, found.items)
 
 

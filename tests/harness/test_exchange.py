@@ -242,10 +242,33 @@ def stats(data: object) -> dict:
     return changed(benchmarks=[{**FOREIGN["benchmarks"][0], "stats": {"data": data}}])
 
 
+def noted(**changes: object) -> dict:
+    return changed(benchmarks=[{**FOREIGN["benchmarks"][0], **changes}])
+
+
+def pyperfs(**metadata: object) -> dict:
+    runs = [{"values": [1.0]}]
+    return {"version": "1.0", "benchmarks": [{"metadata": {"name": "b", **metadata}, "runs": runs}]}
+
+
+LARGE_CASE = '{"axes":{"n":1%s},"study":"throughput"}' % ("0" * 24)
+TABLE = 'key,definition,outcome\nx,"{}",\n'.format(LARGE_CASE.replace('"', '""'))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "empty"),
+        (noted(params={"n": 10**24}), "axis 'n' holds a whole number beyond 64 bits"),
+        (noted(params={"n": "\ud800"}), "axis 'n' holds text that is no Unicode"),
+        (noted(params={"\ud800": 1}), "text that is no Unicode"),
+        (noted(extra_info={"backend": "\ud800"}), "axis 'backend' holds text that is no Unicode"),
+        (noted(extra_info={"note": "\ud800"}), "fact 'note' holds text that is no Unicode"),
+        (noted(extra_info={"note": -(10**24)}), "fact 'note' holds a whole number beyond 64 bits"),
+        (pyperfs(backend="\ud800"), "axis 'backend' holds text that is no Unicode"),
+        (pyperfs(rnn_harness_case="\ud800"), "file.json: .*surrogates not allowed"),
+        (pyperfs(rnn_harness_case=LARGE_CASE), "axis 'n' holds a whole number beyond 64 bits"),
+        (TABLE, "row 1: definition: axis 'n' holds a whole number beyond 64 bits"),
         ("hello", "no format that is known"),
         ("[1, 2]", "no format that is known"),
         (json.dumps(FOREIGN)[:-40], "not JSON"),
@@ -274,6 +297,15 @@ def test_what_is_damaged_or_hostile_is_one_line_and_leaves_nothing(tmp_path, con
         import_file(write(tmp_path, content), "x", results)
     assert "\n" not in str(caught.value)
     assert list(results.iterdir()) == []
+
+
+def test_what_a_file_says_of_its_machine_is_left_out_where_it_cannot_be_written(tmp_path):
+    ours = {"cpu_model": "Foreign CPU", "backends": {"numba": {"note": "\ud800"}}}
+    file = write(tmp_path, changed(machine_info={"rnn_harness": ours}))
+    file = file.rename(tmp_path / "odd\udcff.json")
+    back = Run.read(import_file(file, "x", tmp_path / "results"))
+    assert back.facts["environment"] == {"cpu_model": "Foreign CPU"}
+    assert back.facts["imported_from"] == "odd?.json"
 
 
 @pytest.mark.parametrize("name", ["../x", "", "a/b", ".hidden", "latest", "x" * 200, "-x", "a b"])

@@ -112,6 +112,26 @@ def test_any_answer_is_an_outcome_that_can_be_kept_or_refused(data):
     assert from_json(json.loads(json.dumps(to_json(outcome)))) is not None
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
+ANY_SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | ANY_TEXT
+
+
+@QUICK
+@given(st.dictionaries(ANY_TEXT, ANY_SCALAR, max_size=3), ANY_SCALAR, ANY_TEXT)
+def test_what_can_be_recorded_can_be_read_back(tmp_path, found, value, text):
+    path = tmp_path / "ledger.sqlite"
+    path.unlink(missing_ok=True)
+    try:
+        case = Case("parity", {"backend": "numpy", **found})
+        outcome = Measured({text: [value]}, {"fact": value})
+    except ValueError:
+        return
+    with Ledger.create(path, {}, [case]) as ledger:
+        ledger.record(case, outcome, finished_at=1.0, elapsed_seconds=1.0)
+    (entry,) = everything(path)[1]
+    assert (entry.case, entry.outcome) == (case, outcome)
+
+
 @QUICK
 @given(st.binary(max_size=100))
 def test_any_bytes_as_an_answer_are_refused(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import numpy as np
 import pytest
 
 from harness.case import Case
@@ -74,6 +75,45 @@ def test_another_schema_is_refused(ledger):
     ledger.set_fact("schema_version", 99)
     with pytest.raises(UserError, match="expected schema version 2; got 99"):
         Ledger.open(ledger.path)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (10**24, "beyond 64 bits"),
+        (-(2**63) - 1, "beyond 64 bits"),
+        ("\ud800", "no Unicode"),
+        ([1], "scalars"),
+    ],
+)
+def test_what_would_not_be_read_back_is_no_case_and_no_measurement(value, words):
+    with pytest.raises(ValueError, match=f"axis 'x' .*{words}"):
+        Case("throughput", {"backend": "numba", "x": value})
+    with pytest.raises(ValueError, match=f"column 'x' .*{words}"):
+        Measured({"x": [0, value]})
+    with pytest.raises(ValueError, match=f"fact 'x' .*{words}"):
+        Measured({}, {"x": value})
+
+
+def test_names_are_written_too():
+    with pytest.raises(ValueError, match="no Unicode"):
+        Case("throughput", {"backend": "numba", "\ud800": 1})
+    with pytest.raises(ValueError, match="no Unicode"):
+        Measured({"\ud800": [1]})
+
+
+def test_a_number_of_numpys_is_read_back_as_pythons(ledger):
+    record(ledger, CASES[0], Measured({"x": [np.float64(0.5)]}, {"ok": True}))
+    assert next(ledger.entries()).outcome == Measured({"x": [0.5]}, {"ok": True})
+
+
+@pytest.mark.parametrize(
+    "case",
+    [("throughput", {"seq_len": 1}), ("throughput", {"backend": 7}), ("throughput", {"backend": "x"}, 2**31)],
+)
+def test_a_case_has_a_study_a_backend_and_a_replicate(case):
+    with pytest.raises(ValueError, match="a case's"):
+        Case(*case)
 
 
 def test_columns_of_different_lengths_are_no_measurement():

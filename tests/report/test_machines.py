@@ -166,7 +166,9 @@ def test_the_report_names_the_machines(run: Run) -> None:
 
 
 def test_names_do_not_run_out() -> None:
-    entries = [Entry(Case("s", {"i": i}), Measured({}, {"machine": str(i)}), None) for i in range(28)]
+    entries = [
+        Entry(Case("s", {"backend": "x", "i": i}), Measured({}, {"machine": str(i)}), None) for i in range(28)
+    ]
     assert list(short_names(entries).values())[-3:] == ["Z", "27", "28"]
 
 

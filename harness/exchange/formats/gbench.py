@@ -137,7 +137,7 @@ def _axes(benchmark: Benchmark, name: str) -> dict[str, Scalar]:
     if benchmark.label and benchmark.label.startswith('{"axes"'):
         ours = embedded(Definition, benchmark.label, name)
         assert ours is not None
-        return dict(ours.case().axes)
+        return dict(ours.case(name).axes)
     return {"backend": "imported", "benchmark": benchmark.run_name or benchmark.name}
 
 

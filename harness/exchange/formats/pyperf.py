@@ -12,7 +12,17 @@ from pydantic import Field
 
 from harness.case import Scalar, canonical
 from harness.errors import UserError
-from harness.exchange.checked import Definition, Loops, Part, Seconds, embedded, json_of, mapping, model_of
+from harness.exchange.checked import (
+    Definition,
+    Loops,
+    Part,
+    Seconds,
+    embedded,
+    json_of,
+    keepable,
+    mapping,
+    model_of,
+)
 from harness.exchange.format import FORMATS, Format, Imported
 from harness.exchange.times import STUDY, Process, Timed, cases, numbered, scalars, times
 from harness.report.frames import Run
@@ -86,7 +96,9 @@ class Pyperf(Format):
                 settings.append((_axes(shared, name), processes))
         if not settings:
             raise UserError(f"{name}: holds no values", expected="runs with values")
-        return Imported({"environment": _environment(file.metadata, name)}, list(cases(numbered(settings))))
+        environment = _environment(file.metadata, name)
+        with keepable(name):
+            return Imported({"environment": environment}, list(cases(numbered(settings))))
 
 
 def _benchmark(timed: Timed) -> dict[str, Any]:
@@ -116,7 +128,7 @@ def _run(process: Process) -> dict[str, Any]:
 def _axes(metadata: Metadata, name: str) -> dict[str, Scalar]:
     ours = embedded(Definition, metadata.get("rnn_harness_case"), name)
     if ours is not None:
-        return dict(ours.case().axes)
+        return dict(ours.case(name).axes)
     benchmark = metadata.get("name")
     if not isinstance(benchmark, str) or not benchmark:
         raise UserError(f"{name}: a benchmark without a name", expected="metadata.name")

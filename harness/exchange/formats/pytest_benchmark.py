@@ -15,7 +15,17 @@ from pydantic import Field
 
 from harness.case import Scalar
 from harness.errors import UserError
-from harness.exchange.checked import Loops, Name, Part, Seconds, json_of, listing, mapping, model_of
+from harness.exchange.checked import (
+    Loops,
+    Name,
+    Part,
+    Seconds,
+    json_of,
+    keepable,
+    listing,
+    mapping,
+    model_of,
+)
 from harness.exchange.format import FORMATS, Format, Imported
 from harness.exchange.times import Process, Timed, cases, moment, numbered, scalars, times
 from harness.report.frames import Run
@@ -71,7 +81,8 @@ class PytestBenchmark(Format):
         file = model_of(File, data, name)
         settings = [(_axes(b), _processes(b)) for b in file.benchmarks]
         facts = {"environment": _environment(file)}
-        return Imported(facts, list(cases(numbered(settings))))
+        with keepable(name):
+            return Imported(facts, list(cases(numbered(settings))))
 
 
 def _benchmark(timed: Timed) -> dict[str, Any]:
