@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.case import Case
+from harness.case import Case, Scalar, require_scalars
 from harness.errors import UserError
 from harness.studies.study import STUDIES, StudyAxes
 from implementations.registry import did_you_mean
@@ -26,16 +26,21 @@ def listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _in_unicode(path: str) -> str:
+    require_scalars([path], "the path")
+    return path
+
+
 class Plan(BaseModel):
     """The settings of a run and the axes of each study, in the order of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-    seed: Annotated[int, Field(ge=0)] = 0
-    replicates: Annotated[int, Field(ge=1)] = 3
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    replicates: Annotated[int, Field(ge=1, le=10**6, strict=True)] = 3
     """In how many fresh processes each timed case is measured: one says nothing of how much they differ."""
-    num_threads: Annotated[int | None, Field(ge=1)] = None
+    num_threads: Annotated[int | None, Field(ge=1, lt=2**31, strict=True)] = None
     """Threads that every backend gets; all cores that this process may use where absent."""
     budget_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     """How long the timed part of one case goes on."""
@@ -45,7 +50,7 @@ class Plan(BaseModel):
     """The same for some studies, by name: a training takes longer than any pass should."""
     timeout_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     """When a case counts as hung; 60 s and three times its limit where absent."""
-    corpus: str | None = None
+    corpus: Annotated[str, AfterValidator(_in_unicode)] | None = None
     """The text for `inputs = "text"`; the Python standard library's source where absent."""
     studies: dict[str, Annotated[list[dict[str, Any]], BeforeValidator(listed)]] = Field(min_length=1)
 
@@ -73,6 +78,9 @@ class Plan(BaseModel):
         """Every case, once, in the plan's order; replicate after replicate.
 
         Only what is timed is repeated: a gradient comes out the same in every process, and so does a peak.
+
+        Raises:
+            UserError: a case that no ledger could give back.
         """
         found: dict[str, Case] = {}
         text = {} if self.corpus is None else {"corpus": identity(Path(self.corpus))}
@@ -82,16 +90,24 @@ class Plan(BaseModel):
                     continue
                 for point in STUDIES[name].points(axes):
                     read = text if point.get("inputs") == "text" else {}
-                    case = Case(name, {**point, **read}, replicate)
+                    case = self._case(name, {**point, **read}, replicate)
                     found.setdefault(case.key, case)
             here = [case for case in found.values() if case.replicate == replicate]
             for name, axes in self.axes():
                 if replicate and not STUDIES[name].repeated:
                     continue
                 for point in STUDIES[name].points_beside(axes, here):
-                    case = Case(name, point, replicate)
+                    case = self._case(name, point, replicate)
                     found.setdefault(case.key, case)
         return list(found.values())
+
+    def _case(self, study: str, point: Mapping[str, Scalar], replicate: int) -> Case:
+        try:
+            return Case(study, point, replicate)
+        except ValueError as error:  # each axis fits, what a study makes of several does not
+            raise UserError(
+                f"plan {self.name}: studies.{study}: {error}", remedy="choose smaller sizes"
+            ) from error
 
     def select(
         self,
@@ -172,7 +188,7 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     name, separator, values = text.partition("=")
     if not separator or not name.strip() or not values.strip():
         raise UserError(f"--axis {text!r}", expected="NAME=VALUE,VALUE", got=text or "nothing")
-    return name.strip(), [_literal(value.strip()) for value in values.split(",")]
+    return name.strip(), [_literal(value.strip(), name.strip()) for value in values.split(",")]
 
 
 def checked(data: Any, source: str) -> Plan:
@@ -221,8 +237,16 @@ def _first_error(
     if first["type"] == "missing":
         return UserError(f"{source}: {where}: missing", remedy="add this key")
     message = first["msg"].removeprefix("Value error, ")
-    shown = "" if first["type"] == "value_error" else json.dumps(first["input"], default=str)[:80]
-    return UserError(f"{source}: {where}: {message}", got=shown or None)
+    got = "" if first["type"] == "value_error" else shown(first["input"])
+    return UserError(f"{source}: {where}: {message}", got=got or None)
+
+
+def shown(value: Any) -> str:
+    """A value of a plan as JSON, cut short."""
+    try:
+        return json.dumps(value, default=str)[:80]
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number too long to be shown"
 
 
 def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values: Sequence[Any]) -> None:
@@ -249,11 +273,17 @@ def identity(corpus: Path) -> str:
     return f"sha256:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str, axis: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+    except (ValueError, RecursionError) as error:  # a number of too many digits; brackets without end
+        raise UserError(
+            f"--axis {axis}: cannot be read",
+            expected="numbers or words",
+            got=f"{text[:20]}… ({len(text)} characters)",
+        ) from error
 
 
 def _without_none(axes: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.plan import Plan, checked, listed
+from harness.plan import Plan, checked, listed, shown
 from implementations.registry import did_you_mean
 
 PRESETS = Path(__file__).parent / "plans"
@@ -45,6 +45,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a text file", expected="TOML in UTF-8", got=error.reason) from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not TOML: {error}", remedy="mend the file at that place") from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits; brackets without end
+        raise UserError(
+            f"{path}: cannot be read: {error}", expected="numbers of 64 bits, and nesting within reason"
+        ) from error
 
 
 def _extended(data: dict[str, Any], source: str) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def _extended(data: dict[str, Any], source: str) -> dict[str, Any]:
     for name in [] if names is None else names if isinstance(names, list) else [names]:
         if name not in preset_names():
             raise UserError(
-                f"{source}: extends: unknown plan {name!r}{did_you_mean(str(name), preset_names())}",
+                f"{source}: extends: unknown plan {shown(name)}{did_you_mean(shown(name), preset_names())}",
                 expected=f"one of {', '.join(preset_names())}",
             )
         whole = _joined(whole, _extended(_read(PRESETS / f"{name}.toml"), str(name)))

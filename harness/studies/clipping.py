@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
@@ -22,7 +21,7 @@ from harness.gradients import Adjoint, ForwardDiverged, adjoint_decay
 from harness.gradients.trajectory import run_forward
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, Size, StudyAxes, known, one_of
+from harness.studies.study import STUDIES, Context, Positive, Size, StudyAxes, known, one_of
 from implementations.contract import Parameters
 
 LOSSES = ("last", "all")
@@ -33,7 +32,7 @@ _READOUT = 4
 class ClippingAxes(NetworkAxes):
     rule: list[Annotated[str, known(CLIPPING_RULES)]] = ["global_norm", "value", "per_sample_norm"]
     place: list[Annotated[str, one_of("place", PLACES[:2])]] = ["parameters", "state"]
-    threshold: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = [0.01, 0.1, 1.0]
+    threshold: list[Positive] = [0.01, 0.1, 1.0]
     loss: list[Annotated[str, one_of("loss", LOSSES)]] = ["last"]
     steps: Size | None = None
     """How many steps back "truncated" goes."""

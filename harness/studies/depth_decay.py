@@ -17,7 +17,7 @@ from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy
 from harness.studies.structures import StructureName
-from harness.studies.study import STUDIES, Context, StudyAxes
+from harness.studies.study import STUDIES, Context, Size, StudyAxes
 from implementations.registry import CELLS
 from implementations.structure import Structure
 
@@ -27,7 +27,7 @@ LOG_SPACED_LAGS = 96
 
 class DepthDecayAxes(NetworkAxes):
     structure: list[StructureName] = ["1 layer"]
-    batch_size: int = 2
+    batch_size: Size = 2
 
 
 def chosen_lags(lowest: int, highest: int) -> NDArray[np.int64]:

@@ -25,6 +25,8 @@ from harness.studies.study import (
     CellName,
     Context,
     InitializationName,
+    Positive,
+    Seed,
     Size,
     Study,
     StudyAxes,
@@ -43,8 +45,6 @@ WEIGHTS, BIASES = (4.6, 7.0), (-3.2, -2.0)
 STARTS = ((5.0, -2.3), (5.4, -2.9), (6.2, -2.75))
 POWER_STEPS = 1000
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
 
 class ErrorSurfaceAxes(StudyAxes):
     backend: list[BackendName] = ["numba"]
@@ -59,10 +59,10 @@ class ErrorSurfaceAxes(StudyAxes):
     batch_size: Size = 32
     steps: Size = 200
     """Of training before the plane is cut."""
-    grid: Annotated[int, Field(ge=5, le=401)] = 61
+    grid: Annotated[int, Field(ge=5, le=401, strict=True)] = 61
     descent_steps: Size = 60
     threshold: Positive = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class ErrorSurface(Study):

@@ -12,7 +12,7 @@ from harness.case import Case
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, Size, StudyAxes
+from harness.studies.study import STUDIES, Context, Positive, Size, StudyAxes
 from harness.studies.theory import mean_field_facts
 
 LAGS = 12
@@ -22,8 +22,8 @@ TRANSIENT = 5
 
 
 class GainMapAxes(NetworkAxes):
-    gain: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = [0.5, 0.7, 1.0, 1.4, 2.0, 2.8]
-    input_scale: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = [1.0]
+    gain: list[Positive] = [0.5, 0.7, 1.0, 1.4, 2.0, 2.8]
+    input_scale: list[Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]] = [1.0]
     """Factor of the inputs: the input variance of the theory goes with its square."""
     batch_size: Size = 2
 

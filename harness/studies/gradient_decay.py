@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from harness.case import Case, Scalar
 from harness.gradients import (
@@ -24,7 +25,7 @@ from harness.measure.estimate import why_too_large
 from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, OptionalFloat, StudyAxes
+from harness.studies.study import STUDIES, Context, StudyAxes, or_none
 from harness.studies.theory import log10_forget_gate_rms, log10_written_rms
 from implementations.contract import Parameters
 from implementations.registry import CELLS
@@ -35,10 +36,13 @@ SPREAD = "chrono"
 """The initialization that has the option t_max."""
 
 
+LongestDependency = Annotated[Annotated[float, Field(ge=2, allow_inf_nan=False, strict=True)] | None, or_none]
+
+
 class DecayAxes(NetworkAxes):
     """Besides: chrono's longest dependency, in steps; "none" is its default."""
 
-    t_max: list[OptionalFloat] = [None]
+    t_max: list[LongestDependency] = [None]
 
 
 def chosen_lags(seq_len: int) -> NDArray[np.int64]:

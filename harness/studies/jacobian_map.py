@@ -16,7 +16,7 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, Size, StudyAxes, one_of
+from harness.studies.study import STUDIES, Context, Seed, Size, StudyAxes, one_of
 from implementations.registry import CELLS
 
 BLOCKS = ("hh", "hc", "ch", "cc", "ss")
@@ -27,7 +27,7 @@ class JacobianMapAxes(NetworkAxes):
     grid: Annotated[int, Field(ge=2, strict=True)] = 32
     """How many times, from 0 to T, the map has along each side at the most."""
     batch_size: Size = 1
-    seed: list[Annotated[int, Field(ge=0, strict=True)]] = [0]
+    seed: list[Seed] = [0]
 
 
 class JacobianMap(NetworkStudy):

@@ -23,7 +23,6 @@ from harness.measure.work import Sizes
 from harness.outcome import Measured
 from harness.studies.networks import (
     InputKind,
-    Seed,
     characters_seconds,
     reading_seconds,
     training_seconds,
@@ -34,7 +33,9 @@ from harness.studies.study import (
     CellName,
     Context,
     InitializationName,
-    OptionalFloat,
+    OptionalFinite,
+    Positive,
+    Seed,
     Size,
     Study,
     StudyAxes,
@@ -49,7 +50,6 @@ from harness.training.objectives import cross_entropy
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from harness.training.sampling import sample_text
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 HELD_OUT_STREAMS = 32
 HELD_OUT_CHARACTERS = 1 << 17
 """Of the held-out text, how much is looked at."""
@@ -61,7 +61,7 @@ class LanguageModelAxes(StudyAxes):
     backend: list[BackendName] = ["numba"]
     cell: list[CellName]
     initialization: list[InitializationName] = ["pytorch_uniform"]
-    forget_bias: list[OptionalFloat] = [None]
+    forget_bias: list[OptionalFinite] = [None]
     inputs: list[Annotated[InputKind, one_of("inputs", ("text",))]] = ["text"]
     seq_len: list[Size] = [100]
     hidden_size: list[Size] = [128]
@@ -75,7 +75,7 @@ class LanguageModelAxes(StudyAxes):
     learning_rate: list[Positive] = [3e-3]
     threshold: Positive = 1.0
     """Of clipping by the global norm."""
-    orders: Annotated[int, Field(ge=1, le=9)] = 7
+    orders: Annotated[int, Field(ge=1, le=9, strict=True)] = 7
     """Counting models of order 1 … this."""
     seed: list[Seed] = [0]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
@@ -20,14 +20,17 @@ from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
-from harness.studies.networks import NetworkStudy, Seed, training_seconds
+from harness.studies.networks import NetworkStudy, training_seconds
 from harness.studies.study import (
     STUDIES,
     BackendName,
     CellName,
     Context,
+    Finite,
     InitializationName,
-    OptionalFloat,
+    OptionalFinite,
+    Positive,
+    Seed,
     Size,
     StudyAxes,
     known,
@@ -42,7 +45,6 @@ from harness.training.tasks import TASKS
 from harness.training.through_time import bind_clipped, why_not_through_time
 from implementations.registry import CELLS
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
 """Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
 
@@ -52,8 +54,8 @@ class LearningAxes(StudyAxes):
     task: list[Annotated[str, known(TASKS)]] = ["adding"]
     cell: list[CellName]
     initialization: list[InitializationName] = ["pytorch_uniform"]
-    gain: list[Annotated[float, Field(allow_inf_nan=False)]] = [1.0]
-    forget_bias: list[OptionalFloat] = [None]
+    gain: list[Finite] = [1.0]
+    forget_bias: list[OptionalFinite] = [None]
     rule: list[Annotated[str, known(CLIPPING_RULES)]] = ["global_norm"]
     place: list[Annotated[str, one_of("place", PLACES)]] = ["parameters"]
     threshold: list[Positive] = [1.0]
@@ -63,7 +65,7 @@ class LearningAxes(StudyAxes):
     hidden_size: list[Size] = [64]
     batch_size: Size = 50
     optimizer: Annotated[str, one_of("optimizer", OPTIMIZERS)] = "adam"
-    momentum: Annotated[float | None, Field(ge=0, lt=1)] = None
+    momentum: Annotated[float | None, Field(ge=0, lt=1, strict=True)] = None
     learning_rate: list[Positive] = [1e-3]
     steps: Size = 2000
     check_every: Size = 100
@@ -71,6 +73,13 @@ class LearningAxes(StudyAxes):
     samples: Size = 4
     """Sequences that the decay is measured on."""
     seed: list[Seed] = [0, 1, 2]
+
+    @model_validator(mode="after")
+    def _steps_where_a_rule_needs_them(self) -> LearningAxes:
+        for rule in self.rule:
+            if "steps" in CLIPPING_RULES[rule].needs and self.truncate is None:
+                raise ValueError(f"rule {rule!r} needs truncate, how many steps back it goes, got none")
+        return self
 
 
 class Learning(NetworkStudy):

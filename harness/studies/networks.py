@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from harness.case import Case, Scalar
 from harness.initializations import initialize, why_unsupported
@@ -18,8 +17,10 @@ from harness.studies.study import (
     BackendName,
     CellName,
     Context,
+    Finite,
     InitializationName,
-    OptionalFloat,
+    OptionalFinite,
+    Seed,
     Size,
     Study,
     StudyAxes,
@@ -28,9 +29,7 @@ from harness.studies.study import (
 from implementations.contract import Parameters
 from implementations.registry import CELLS
 
-Seed = Annotated[int, Field(ge=0, strict=True)]
 InputKind = Annotated[str, one_of("inputs", INPUT_KINDS)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class NetworkAxes(StudyAxes):
@@ -40,7 +39,7 @@ class NetworkAxes(StudyAxes):
     cell: list[CellName]
     initialization: list[InitializationName] = ["pytorch_uniform"]
     gain: list[Finite] = [1.0]
-    forget_bias: list[OptionalFloat] = [None]
+    forget_bias: list[OptionalFinite] = [None]
     inputs: list[InputKind] = ["noise"]
     seq_len: list[Size]
     hidden_size: list[Size]

@@ -17,6 +17,7 @@ from harness.studies.study import (
     Context,
     DtypeName,
     InitializationName,
+    Seed,
     Size,
     Study,
     StudyAxes,
@@ -31,7 +32,7 @@ class ParityAxes(StudyAxes):
     input_size: Size | None = None
     hidden_size: list[Size] = [16]
     initialization: list[InitializationName] = ["pytorch_uniform"]
-    seed: list[int] = [0]
+    seed: list[Seed] = [0]
 
 
 class Parity(Study):

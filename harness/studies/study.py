@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from harness.case import Case, Scalar
+from harness.case import Case, Scalar, require_scalars
 from harness.initializations import INITIALIZATIONS
 from harness.measure.outlook import Outlook
 from harness.measure.timing import Go, Pause, alone
@@ -51,9 +51,14 @@ CellName = Annotated[str, known(CELLS)]
 InitializationName = Annotated[str, known(INITIALIZATIONS)]
 DtypeName = Annotated[str, one_of("dtype", DTYPES)]
 PassName = Annotated[str, one_of("pass", ("inference", "training"))]
-Size = Annotated[int, Field(ge=1, strict=True)]
-OptionalFloat = Annotated[float | None, BeforeValidator(lambda value: None if value == "none" else value)]
-"""A number, or "none" (TOML has no null)."""
+Size = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+"""How many of something; the product of two still fits in 64 bits."""
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+or_none = BeforeValidator(lambda value: None if value == "none" else value)
+"""A pydantic check: "none" is read as the null that TOML does not have."""
+OptionalFinite = Annotated[Finite | None, or_none]
 
 
 class StudyAxes(BaseModel):
@@ -65,9 +70,10 @@ class StudyAxes(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _not_empty(cls, value: Any) -> Any:
+    def _can_be_recorded(cls, value: Any) -> Any:
         if isinstance(value, list) and not value:
             raise ValueError("an axis needs at least one value, got none")
+        require_scalars(value if isinstance(value, list) else [value], "an axis")
         return value
 
 

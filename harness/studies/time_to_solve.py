@@ -15,9 +15,8 @@ from harness.measure.outlook import Outlook
 from harness.measure.problem import Problem
 from harness.outcome import Measured, Unsupported
 from harness.studies.learning import Learning, LearningAxes, sizes_of
-from harness.studies.networks import Seed
 from harness.studies.passes import prove
-from harness.studies.study import STUDIES, BackendName, Context, StudyAxes
+from harness.studies.study import STUDIES, BackendName, Context, Seed, StudyAxes
 
 
 class TimeToSolveAxes(LearningAxes):

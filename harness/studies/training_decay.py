@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
 
 from harness.case import Case, Scalar
 from harness.clipping import Clipping
@@ -25,13 +24,22 @@ from harness.studies.gradient_decay import chosen_lags
 from harness.studies.networks import (
     NetworkAxes,
     NetworkStudy,
-    Seed,
     characters_seconds,
     initialized,
     reading_seconds,
     training_seconds,
 )
-from harness.studies.study import STUDIES, BackendName, Context, Size, StudyAxes, one_of
+from harness.studies.study import (
+    STUDIES,
+    BackendName,
+    Context,
+    Positive,
+    Seed,
+    Size,
+    StudyAxes,
+    one_of,
+    or_none,
+)
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
 from harness.training.loop import TrainingDiverged, train
@@ -39,10 +47,6 @@ from harness.training.model import SequenceModel
 from harness.training.objectives import cross_entropy
 from harness.training.optimizers import Optimizer
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-OptionalPositive = Annotated[
-    Positive | None, BeforeValidator(lambda value: None if value == "none" else value)
-]
 _HELD_OUT = 5
 """Name of the random stream of the windows that are measured on."""
 HELD_OUT_WINDOWS = 16
@@ -57,7 +61,7 @@ class TrainingDecayAxes(NetworkAxes):
     samples: Size = 4
     """Windows of held-out text that the decay is measured on."""
     learning_rate: list[Positive] = [0.01]
-    threshold: OptionalPositive = 1.0
+    threshold: Annotated[Positive | None, or_none] = 1.0
     """Of clipping by the global norm; "none" for no clipping."""
     batch_size: Size = 32
     seed: list[Seed] = [0, 1, 2]

@@ -77,6 +77,8 @@ def test_a_wrong_plan_is_one_line_with_its_place(tmp_path, change, words):
         (["--axis", "seq_len"], ["NAME=VALUE"]),
         (["--axis", "sequence_len=3"], ["did you mean 'seq_len'"]),
         (["--axis", "seq_len=0"], ["seq_len[0]"]),
+        (["--axis", "seq_len=" + "1" + 20 * "0"], ["seq_len[0]", "less than 2147483648", "got 1000"]),
+        (["--axis", "seed=" + 5000 * "9"], ["--axis seed", "9… (5000 characters)"]),
         (["--backend", "nmba"], ["did you mean 'numba'"]),
         (["--corpus", "no-such-file.txt"], ["no-such-file.txt"]),
         (["--resume", "no-such-run"], ["no run 'no-such-run'"]),

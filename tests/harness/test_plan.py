@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from contextlib import suppress
 
 import pytest
 
@@ -78,6 +80,130 @@ def test_a_fixed_setting_takes_one_value_only():
 )
 def test_parse_axis(text, expected):
     assert parse_axis(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("seq_len=" + 5000 * "9", r"--axis seq_len: .*5000 characters"), ("seed=" + 10**5 * "[", "--axis seed")],
+    ids=["digits", "brackets"],
+)
+def test_an_axis_that_python_cannot_read_is_refused(text, words):
+    with pytest.raises(UserError, match=words):
+        parse_axis(text)
+
+
+def least(study):
+    """The axes that a study cannot do without."""
+    fields = STUDIES[study].Axes.model_fields
+    known = {"backend": "numpy", "cell": "lstm", "structure": "1 layer"}
+    required = {
+        name: known.get(name, 2) for name in fields if fields[name].is_required() or name == "backend"
+    }
+    return {name: one(study, name, value) for name, value in required.items()}
+
+
+def one(study, axis, value):
+    """A single value of an axis, swept or fixed."""
+    swept = str(STUDIES[study].Axes.model_fields[axis].annotation).startswith("list[")
+    return [value] if swept else value
+
+
+@pytest.mark.parametrize(
+    ("study", "axes"),
+    [
+        ("parity", {"seed": [-1]}),
+        ("parity", {"seed": [True]}),
+        ("parity", {"seed": [10**20]}),
+        ("parity", {"seq_len": [10**20]}),
+        ("parity", {"input_size": 2**31}),
+        ("depth_decay", {"batch_size": -1}),
+        ("depth_decay", {"batch_size": 0}),
+        ("error_surface", {"seed": True}),
+        ("error_surface", {"grid": "7"}),
+        ("language_model", {"orders": True}),
+        ("gradient_decay", {"gain": [True]}),
+        ("gradient_decay", {"gain": ["1"]}),
+        ("gradient_decay", {"forget_bias": [math.nan]}),
+        ("gradient_decay", {"forget_bias": [math.inf]}),
+        ("gradient_decay", {"t_max": [math.nan]}),
+        ("gradient_decay", {"t_max": [1]}),
+        ("gain_map", {"input_scale": ["1"]}),
+        ("learning", {"forget_bias": [math.nan]}),
+        ("learning", {"learning_rate": [True]}),
+        ("learning", {"truncate": 10**20}),
+        ("lyapunov", {"warmup": 10**20}),
+        ("jacobian_map", {"grid": 10**20}),
+        ("startup", {"starts": 2**31}),
+    ],
+)
+def test_an_axis_outside_of_its_range_is_refused_with_its_place(study, axes):
+    ((axis, _),) = axes.items()
+    with pytest.raises(UserError, match=rf"plan: studies\.{study}\.{axis}"):
+        checked({"name": "n", "studies": {study: {**least(study), **axes}}}, "plan")
+
+
+@pytest.mark.parametrize("study", ["learning", "time_to_solve"])
+def test_a_rule_that_needs_steps_is_refused_without_them(study):
+    block = {**least(study), "rule": ["global_norm", "truncated"]}
+    with pytest.raises(UserError, match=rf"plan: studies\.{study}: rule 'truncated' needs truncate"):
+        checked({"name": "n", "studies": {study: block}}, "plan")
+    assert checked({"name": "n", "studies": {study: {**block, "truncate": 2}}}, "plan").cases()
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_no_axis_takes_what_is_neither_its_number_nor_its_word(study):
+    checked({"name": "n", "studies": {study: least(study)}}, "plan").cases()
+    for axis in STUDIES[study].Axes.model_fields:
+        for value in (math.nan, "\ud800", True):
+            block = {**least(study), axis: one(study, axis, value)}
+            with pytest.raises(UserError, match=rf"plan: studies\.{study}\.{axis}"):
+                checked({"name": "n", "studies": {study: block}}, "plan")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_axis_takes_a_large_number_as_one_of_the_reals_or_refuses_it(study):
+    for axis in STUDIES[study].Axes.model_fields:
+        block = {**least(study), axis: one(study, axis, 2**63)}
+        with suppress(UserError):
+            cases = checked({"name": "n", "studies": {study: block}}, "plan").cases()
+            assert {type(case.axes[axis]) for case in cases} <= {float, type(None)}, axis
+
+
+@pytest.mark.parametrize("name", ["seed", "replicates", "num_threads"])
+@pytest.mark.parametrize("value", [10**20, pytest.param(16**6000, id="long"), True, "1"])
+def test_a_setting_outside_of_its_range_is_refused(name, value):
+    with pytest.raises(UserError, match=f"test: {name}: "):
+        checked({**SMALL, name: value}, "test")
+
+
+def test_a_place_that_cannot_be_written_down_is_refused():
+    with pytest.raises(UserError, match="test: corpus: the path holds text that is no Unicode"):
+        checked({**SMALL, "corpus": "odd\udcff.txt"}, "test")
+
+
+def test_a_case_that_a_study_makes_too_large_is_refused(monkeypatch):
+    points = [{"backend": "numpy", "rows": 2**64}]
+    monkeypatch.setattr(STUDIES["throughput"], "points", lambda axes: iter(points))
+    with pytest.raises(UserError, match=r"plan small: studies\.throughput: axis 'rows' .* beyond 64 bits"):
+        checked(SMALL, "test").cases()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"seed = {5000 * '9'}", "cannot be read: Exceeds the limit"),
+        (f"seed = {10**5 * '['}", "cannot be read"),
+        (f"seed = 0x{6000 * 'f'}", "seed: .*got a number too long to be shown"),
+        (f"extends = 0x{6000 * 'f'}", "extends: unknown plan a number too long to be shown"),
+    ],
+    ids=["digits", "brackets", "hexadecimal digits", "hexadecimal extends"],
+)
+def test_a_file_that_python_cannot_read_is_refused(tmp_path, content, words):
+    path = tmp_path / "plan.toml"
+    path.write_text(f'name = "n"\n{content}\n[studies.parity]\nbackend = ["numpy"]\n')
+    with pytest.raises(UserError, match=words) as caught:
+        load_plan(str(path))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):
