@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.ledger import Ledger
 from harness.lock import OwnedLock
 from harness.outcome import Outcome
-from harness.plan import Plan
+from harness.plan import Plan, checked
 from harness.text import printable
 
 LEDGER = "ledger.sqlite"
@@ -116,6 +116,24 @@ def _plan_text(plan: Any, name: str) -> str:
         return Plan.model_validate(plan).to_toml()
     except ValueError:  # pydantic's too: no plan, or one of another machine's backends
         return f"# imported: its cases stand in the ledger\nname = {json.dumps(name)}\n"
+
+
+def recorded_plan(facts: dict[str, Any], folder: Path) -> Plan:
+    """The plan that a run is to be gone on with.
+
+    Args:
+        facts: the ledger's.
+
+    Raises:
+        UserError: the run has none, or one of studies that are not installed here.
+    """
+    try:
+        return checked(facts.get("plan"), "plan")
+    except UserError as error:  # an imported run's plan is a name alone
+        raise UserError(
+            f"{folder}: no plan that can be run here ({error})",
+            remedy="an imported run is read by `report` and `compare`; start a new one to measure",
+        ) from error
 
 
 def find_run(reference: str, results: Path) -> Path:

@@ -80,7 +80,7 @@ class Plan(BaseModel):
         Only what is timed is repeated: a gradient comes out the same in every process, and so does a peak.
 
         Raises:
-            UserError: a case that no ledger could give back.
+            UserError: a text that cannot be read, a case that no ledger could give back.
         """
         found: dict[str, Case] = {}
         text = {} if self.corpus is None else {"corpus": identity(Path(self.corpus))}
@@ -154,13 +154,7 @@ class Plan(BaseModel):
         planned = {str(case.axes["corpus"]) for case in cases if case.axes.get("corpus") is not None}
         if not planned or self.corpus is None:
             return
-        try:
-            found = identity(Path(self.corpus))
-        except OSError as error:
-            raise UserError(
-                f"cannot read the run's text, {self.corpus}: {error.strerror}",
-                remedy="say where it is with --corpus FILE",
-            ) from error
+        found = identity(Path(self.corpus))
         if {name.rpartition(":")[2] for name in planned} != {found.rpartition(":")[2]}:
             raise UserError(
                 f"{self.corpus}: not the text that this run was planned with",
@@ -269,8 +263,20 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
 
 
 def identity(corpus: Path) -> str:
-    """A digest of the text: another text is another case, wherever it lies and whatever it is called."""
-    return f"sha256:{hashlib.sha256(corpus.read_bytes()).hexdigest()[:12]}"
+    """A digest of the text: another text is another case, wherever it lies and whatever it is called.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        content = corpus.read_bytes()
+    except (OSError, ValueError) as error:  # a NUL in its name is a ValueError
+        raise UserError(
+            f"cannot read the text {corpus}: {getattr(error, 'strerror', None) or error}",
+            expected="a text file",
+            remedy="say where it is with --corpus FILE",
+        ) from error
+    return f"sha256:{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _literal(text: str, axis: str) -> Any:

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from harness.case import Case
 from harness.errors import UserError
 from harness.executor import Ended, Executor
-from harness.folder import LEDGER, sole_writer, write_environment
+from harness.folder import LEDGER, recorded_plan, sole_writer, write_environment
 from harness.ledger import Ledger
 from harness.local import Local
 from harness.outcome import Measured, Outcome
-from harness.plan import Plan, checked
+from harness.plan import Plan
 from harness.turns import Turn
 
 MakeExecutor = Callable[[Plan], Executor]
@@ -59,7 +59,7 @@ def execute(
     """
     with sole_writer(folder), Ledger.open(folder / LEDGER) as ledger:
         facts = ledger.facts()
-        plan = _plan(facts, folder)
+        plan = recorded_plan(facts, folder)
         if corpus is not None:
             plan = plan.with_corpus(corpus)
         cases = [entry.case for entry in ledger.entries()]
@@ -77,16 +77,6 @@ def execute(
             finally:
                 places.write(ledger, folder)
         return Summary(ledger.counts())
-
-
-def _plan(facts: dict[str, Any], folder: Path) -> Plan:
-    try:
-        return checked(facts.get("plan"), "plan")
-    except UserError as error:  # an imported run's plan is a name alone
-        raise UserError(
-            f"{folder}: no plan that can be run here ({error})",
-            remedy="an imported run is read by `report` and `compare`; start a new one to measure",
-        ) from error
 
 
 def _run_all(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.case import Case
-from harness.folder import LEDGER
+from harness.folder import LEDGER, recorded_plan
 from harness.forecast import forecast
 from harness.ledger import Ledger
 from harness.measure.outlook import Rates
@@ -20,8 +20,12 @@ def foretell(plan: Plan, cases: Sequence[Case]) -> None:
 
 
 def foretell_rest(folder: Path) -> None:
-    """Of what a run has still to do."""
+    """Of what a run has still to do.
+
+    Raises:
+        UserError: the ledger cannot be read, or holds no plan that can be run here.
+    """
     with Ledger.open(folder / LEDGER) as ledger:
         done = ledger.finished_keys()
-        plan = Plan.model_validate(ledger.facts()["plan"])
+        plan = recorded_plan(ledger.facts(), folder)
         foretell(plan, [entry.case for entry in ledger.entries() if entry.case.key not in done])

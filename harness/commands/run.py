@@ -85,14 +85,14 @@ def _run_plan(
     from harness.plan_file import load_plan
     from harness.training.corpora import read_corpus
 
-    if corpus is not None:
-        read_corpus(str(corpus))
     plan = load_plan(name).select(
         studies,
         dict(parse_axis(text) for text in axes),
         backends,
         None if corpus is None else str(corpus.resolve()),
     )
+    if plan.corpus is not None:
+        read_corpus(plan.corpus)
     if dry_run:
         from harness.commands.foretell import foretell
 

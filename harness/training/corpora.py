@@ -85,9 +85,10 @@ def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in its name is a ValueError
         raise UserError(
-            f"corpus {path}: cannot be read: {error.strerror}", expected="a UTF-8 text file"
+            f"corpus {path}: cannot be read: {getattr(error, 'strerror', None) or error}",
+            expected="a UTF-8 text file",
         ) from error
     if not data:
         raise UserError(f"corpus {path}: is empty", expected="a UTF-8 text file with some text in it")

@@ -97,6 +97,22 @@ def test_a_binary_corpus_is_refused(tmp_path):
     refused(run_all("--corpus", corpus, "--results", tmp_path / "results"), ["corpus.bin"])
 
 
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [
+        ("missing.txt", ["missing.txt", "No such file", "expected a UTF-8 text file"]),
+        ("nul\\u0000.txt", ["cannot be read", "null byte"]),
+        (str(ROOT), ["is a directory"]),
+        (sys.executable, ["is binary"]),
+    ],
+)
+@pytest.mark.parametrize("further", [[], ["--dry-run"]])
+def test_a_text_that_a_plan_names_and_nobody_can_read_is_refused(tmp_path, corpus, words, further):
+    plan = write_plan(tmp_path / "plan.toml", f'corpus = "{corpus}"\n{GOOD}')
+    refused(run_all("--plan", plan, "--results", tmp_path / "results", *further), words)
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_results_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     plan = write_plan(tmp_path / "plan.toml", GOOD)

@@ -440,6 +440,7 @@ def test_whatever_stands_in_a_file_is_taken_or_refused_in_one_line(run, data):
 
 
 def test_an_imported_run_cannot_be_resumed_and_says_so(tmp_path):
+    from harness.commands.foretell import foretell_rest
     from harness.run import execute
 
     folder = import_file(write(tmp_path, FOREIGN), "x", tmp_path)
@@ -462,3 +463,6 @@ def test_the_statistics_are_those_that_pytest_benchmark_computes(rounds: int) ->
     shared = {name: value for name, value in ours.items() if isinstance(value, float | int)}
     assert set(shared) >= {"min", "max", "mean", "stddev", "median", "iqr", "q1", "q3", "iqr_outliers"}
     assert shared == pytest.approx({name: theirs[name] for name in shared})
+
+    with pytest.raises(UserError, match="no plan that can be run here"):
+        foretell_rest(folder)

@@ -176,6 +176,14 @@ def test_a_setting_outside_of_its_range_is_refused(name, value):
         checked({**SMALL, name: value}, "test")
 
 
+@pytest.mark.parametrize("corpus", ["missing.txt", "nul\0.txt", "."])
+def test_a_text_that_cannot_be_read_is_named(tmp_path, monkeypatch, corpus):
+    monkeypatch.chdir(tmp_path)
+    plan = checked({**SMALL, "corpus": corpus}, "test")
+    with pytest.raises(UserError, match=r"cannot read the text .*; expected a text file; say where it is"):
+        plan.cases()
+
+
 def test_a_place_that_cannot_be_written_down_is_refused():
     with pytest.raises(UserError, match="test: corpus: the path holds text that is no Unicode"):
         checked({**SMALL, "corpus": "odd\udcff.txt"}, "test")
