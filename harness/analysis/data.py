@@ -147,7 +147,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
         raise UserError(f"vocabulary {path}: neither a list nor a mapping", expected=expected)
     numbers: dict[str, int] = {}
     for character, number in pairs:
-        if type(number) is not int or number < 0 or not isinstance(character, str):
+        if type(number) is not int or not 0 <= number < 2**63 or not isinstance(character, str):
             raise UserError(
                 f"vocabulary {path}: {character!r} has no number", expected=expected, got=repr(number)
             )

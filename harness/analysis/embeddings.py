@@ -16,6 +16,8 @@ from implementations.registry import did_you_mean
 Array = NDArray[Any]
 
 SEEDED, ONE_HOT = "seeded", "one-hot"
+TABLE_BYTES = 1 << 30
+"""How large a seeded table may be, in float64: 1 GiB."""
 _TYPICAL = ("emb", "wte", "token", "lookup")
 """What an embedding's name usually holds."""
 
@@ -44,11 +46,13 @@ def embed(weights: Weights, tokens: Array, known: int, input_size: int, wanted: 
     says so goes first.
 
     Raises:
-        UserError: no such array, another width, a token that it has no row for, NaN or inf in it.
+        UserError: no such array, another width, a token that it has no row for, NaN or inf in it, a seeded
+            table that would be too large.
     """
     size = max(int(tokens.max()) + 1, known)
     name = _own(weights, input_size, size) if wanted is None else wanted
     if name is None or name == SEEDED:
+        _check_rows(size, input_size)
         why = "" if wanted else ": the state_dict has none of this width"
         words = f"a fixed seeded table ({size}, {input_size}), N(0, 1){why}"
         return Embedded(seeded_table(size, input_size)[tokens], words)
@@ -85,6 +89,17 @@ def _own(weights: Weights, input_size: int, size: int) -> str | None:
     large_enough = [name for name in fitting if weights.shapes[name][0] >= size]
     chosen = [name for name in typical if name in large_enough] or typical or large_enough
     return chosen[0] if chosen else None
+
+
+def _check_rows(size: int, input_size: int) -> None:
+    """A table has a row for every token from 0 to the largest, whether it occurs or not."""
+    most = TABLE_BYTES // (8 * input_size)
+    if size > most:
+        raise UserError(
+            f"token {size - 1} of the data or the vocabulary needs a seeded table of {size} rows",
+            expected=f"tokens in 0…{most - 1}",
+            remedy="number the tokens from 0 without gaps, or name the model's own table with --embedding",
+        )
 
 
 def _check_range(tokens: Array, rows: int, name: str) -> None:

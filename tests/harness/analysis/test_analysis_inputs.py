@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from harness.analysis import Settings, analyze_checkpoint
 from harness.analysis.data import read_data
-from harness.analysis.embeddings import embed
+from harness.analysis.embeddings import TABLE_BYTES, embed
 from harness.analysis.layouts import cell_of, choose, find_layers
 from harness.analysis.weights import from_arrays, read_weights
 from harness.errors import UserError
@@ -204,6 +204,7 @@ def test_text_is_numbered_by_first_sight_or_by_a_vocabulary(tmp_path):
         ("v.json", "3", ["neither a list nor a mapping"]),
         ("v.json", '{"a": -1}', ["'a' has no number"]),
         ("v.json", '{"a": true}', ["'a' has no number"]),
+        ("v.json", '{"b": 0, "a": 1, "n": 9223372036854775808}', ["'n' has no number", "got 92233720"]),
     ],
 )
 def test_a_vocabulary_that_does_not_do_is_one_line(tmp_path, name, content, words):
@@ -252,6 +253,17 @@ def test_without_an_embedding_of_that_width_a_seeded_one_is_used():
 def test_an_embedding_that_does_not_do_is_one_line(wanted, words):
     weights = from_arrays("x", {"emb.weight": np.zeros((4, 3)), "head.weight": np.zeros((4, 4))})
     refused(lambda: embed(weights, TOKENS, 0, 3, wanted), words)
+
+
+@pytest.mark.parametrize("largest", [10**12, 2**63 + 5, TABLE_BYTES // 24])
+def test_a_seeded_table_that_no_memory_holds_is_one_line(largest):
+    tokens = np.array([[0], [largest]], dtype=np.uint64)
+    words = [f"token {largest} of the data", f"{largest + 1} rows", "tokens in 0…44739241", "--embedding"]
+    refused(lambda: embed(from_arrays("x", {}), tokens, 0, 3, None), words)
+    refused(lambda: embed(from_arrays("x", {}), TOKENS, largest + 1, 3, "seeded"), words)
+    own = from_arrays("x", {"emb.weight": np.zeros((5, 3))})
+    refused(lambda: embed(own, tokens, 0, 3, None), [f"token {largest}", "0…4"])
+    assert embed(own, TOKENS.astype(np.uint64), largest, 3, None).inputs.shape == (2, 2, 3)
 
 
 def tokens_of(folder, vocabulary):
