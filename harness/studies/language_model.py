@@ -45,7 +45,7 @@ from harness.training.batches import split, streams, text_batches
 from harness.training.corpora import Corpus, read_corpus
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import Batch, SequenceModel
-from harness.training.ngram import NGram
+from harness.training.ngram import NGram, highest_order
 from harness.training.objectives import cross_entropy
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from harness.training.sampling import sample_text
@@ -76,7 +76,7 @@ class LanguageModelAxes(StudyAxes):
     threshold: Positive = 1.0
     """Of clipping by the global norm."""
     orders: Annotated[int, Field(ge=1, le=9, strict=True)] = 7
-    """Counting models of order 1 … this."""
+    """Counting models of order 1 … this, or of fewer where the text has many different characters."""
     seed: list[Seed] = [0]
 
 
@@ -86,6 +86,7 @@ class LanguageModel(Study):
     that step) or "ngram" (a counting model of that order, its memory and how many counts it holds).
 
     Facts: final_bits_per_character (held out), memory_bytes_of_network (all weights), vocabulary_size,
+    highest_order (of the counting models; below `orders` where more cannot be numbered in 63 bits),
     learned_characters, held_out_characters, training_seconds, diverged_at_step, said (text drawn from the
     trained model).
     """
@@ -144,7 +145,8 @@ class LanguageModel(Study):
                     record.held_out(step.number)
         except TrainingDiverged as error:
             diverged = error.step
-        for order in range(1, axes["orders"] + 1):
+        highest = highest_order(len(corpus.vocabulary), axes["orders"])
+        for order in range(1, highest + 1):
             record.ngram(NGram(seen, len(corpus.vocabulary), order), unseen[:HELD_OUT_CHARACTERS])
         return Measured(
             record.columns,
@@ -152,6 +154,7 @@ class LanguageModel(Study):
                 "final_bits_per_character": record.last_bits,
                 "memory_bytes_of_network": sum(array.nbytes for array in model.weights.values()),
                 "vocabulary_size": len(corpus.vocabulary),
+                "highest_order": highest,
                 "learned_characters": len(seen),
                 "held_out_characters": int(held_out.targets.size),
                 "training_seconds": record.training_seconds,

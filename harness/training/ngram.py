@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+def highest_order(vocabulary_size: int, wanted: int) -> int:
+    """The highest order up to `wanted` of which every n-gram has a number of its own in 63 bits."""
+    return max(n for n in range(1, wanted + 1) if n == 1 or vocabulary_size**n < 2**63)
+
+
 class NGram:
     """Counts of one text for every context length up to order − 1, in sorted arrays.
 
@@ -37,7 +42,7 @@ class NGram:
             raise ValueError(f"order must be at least 1, got {order}")
         if len(tokens) < order:
             raise ValueError(f"the text must have at least {order} characters, got {len(tokens)}")
-        if vocabulary_size**order >= 2**63:
+        if order > highest_order(vocabulary_size, order):
             raise ValueError(f"order {order} over {vocabulary_size} characters does not fit in 63 bits")
         self.vocabulary_size, self.order = vocabulary_size, order
         self._grams: list[tuple[Array, Array]] = []  # of each length 1 … n: codes, counts

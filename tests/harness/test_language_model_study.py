@@ -118,6 +118,40 @@ def test_the_report_sets_them_side_by_side(corpus: str, tmp_path: Path) -> None:
     assert (folder / "figures" / "language_model.png").stat().st_size > 10_000
 
 
+def test_of_many_characters_counting_ends_where_they_can_no_longer_be_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("".join(map(chr, range(0x4E00, 0x4E00 + 700))) * 3, encoding="utf-8")
+    axes = {**TINY, "steps": 2, "orders": 7}
+    found = measured("language_model", corpus=str(path), **axes)
+    rows = pd.DataFrame(found.columns)
+    assert rows[rows["quantity"] == "ngram"]["order"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.facts["highest_order"] == 6
+    (point,) = points("language_model", **axes)
+    run = Run.read(write_run(tmp_path / "run", [(Case("language_model", point), found)]))
+    answer = SECTIONS["language_model"].answer(run)
+    assert answer is not None
+    assert answer.table is not None
+    words = (
+        "Counting ends at order 6: of 700 different characters, sequences of 7 are too many to be numbered"
+    )
+    assert words in answer.table.caption
+    with style():
+        (picture,) = FIGURES["language_model"].draw(run)
+    assert words in picture.caption
+
+
+def test_where_all_orders_are_counted_nothing_is_said_of_it(corpus: str, tmp_path: Path) -> None:
+    found = measured("language_model", corpus=corpus, **TINY)
+    assert found.facts["highest_order"] == 3
+    (point,) = points("language_model", **TINY)
+    answer = SECTIONS["language_model"].answer(
+        Run.read(write_run(tmp_path / "run", [(Case("language_model", point), found)]))
+    )
+    assert answer is not None
+    assert answer.table is not None
+    assert "63 bits" not in answer.table.caption
+
+
 def test_cells_with_and_without_a_forget_bias_are_drawn_beside_each_other(
     corpus: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.initializations import initialize
 from harness.training.model import SequenceModel
-from harness.training.ngram import NGram
+from harness.training.ngram import NGram, highest_order
 from harness.training.objectives import cross_entropy
 from harness.training.sampling import sample_text
 from implementations.registry import load_backend
@@ -59,6 +59,7 @@ def test_more_context_tells_more_and_weighs_more() -> None:
     ("arguments", "complaint"),
     [
         (([0, 1], 2, 0), "order must be at least 1"),
+        ((range(40), 700, 7), "order 7 over 700 characters does not fit in 63 bits"),
         (([0, 1], 2, 3), "at least 3 characters"),
         ((range(40), 100, 10), "63 bits"),
     ],
@@ -69,6 +70,21 @@ def test_what_cannot_be_counted_is_refused(arguments: tuple, complaint: str) -> 
         NGram(np.array(tokens), size, order)
     with pytest.raises(ValueError, match="at least 1 character"):
         NGram(np.array([0, 1]), 2, 1).bits_per_character(np.array([], int))
+
+
+@pytest.mark.parametrize(
+    ("characters", "wanted", "highest"),
+    [(700, 7, 6), (700, 6, 6), (100, 9, 9), (2**21, 3, 2), (1, 9, 9), (2**40, 1, 1)],
+)
+def test_the_highest_order_is_the_last_that_can_be_counted(
+    characters: int, wanted: int, highest: int
+) -> None:
+    assert highest_order(characters, wanted) == highest
+    text = np.random.default_rng(0).integers(0, characters, 50)
+    assert NGram(text, characters, highest).bits_per_character(text) >= 0.0
+    if highest < wanted:
+        with pytest.raises(ValueError, match="63 bits"):
+            NGram(text, characters, highest + 1)
 
 
 def test_a_network_says_what_it_is_sure_of() -> None:

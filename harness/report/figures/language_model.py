@@ -65,4 +65,6 @@ def draw(run: Run) -> Iterator[Picture]:
     along.axes.set_title(label("along training; dotted: the best counting model"))
     legend(drawn, title, [handle(name, look) for name, look in palette.items()])
     columns = [*named, "bits_per_character", "memory_bytes"]
-    yield Picture("language_model", title, "Means over seeds.", found.networks[columns], drawn)
+    yield Picture(
+        "language_model", title, f"Means over seeds. {found.remark}".strip(), found.networks[columns], drawn
+    )

@@ -100,6 +100,5 @@ def _table(found: LanguageModels) -> Table:
     ]
     columns = ("model", *map(symbol, varying), "bits per character", "memory", "training")
     caption = phrase("On held-out text; networks are means over seeds", setting(constant))
-    return Table(
-        columns, tuple(rows), caption + ".", frozenset({"bits per character", "memory", "training", "H", "T"})
-    )
+    right = frozenset({"bits per character", "memory", "training", "H", "T"})
+    return Table(columns, tuple(rows), f"{caption}. {found.remark}".strip(), right)

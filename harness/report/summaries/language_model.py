@@ -22,12 +22,14 @@ class LanguageModels:
     ngrams: one row per order: bits_per_character, memory_bytes, entries.
     along: one row per setting and step read: bits_per_character, mean over seeds.
     axes: the study's axes without the seed.
+    remark: which orders were asked for and not counted, and why; "" where all were.
     """
 
     networks: pd.DataFrame
     ngrams: pd.DataFrame
     along: pd.DataFrame
     axes: list[str]
+    remark: str = ""
 
     @property
     def best_ngram(self) -> dict[str, float]:
@@ -69,4 +71,18 @@ def language_models(run: Run) -> LanguageModels | None:
         ngrams,
         pd.concat(curves, ignore_index=True),
         axes,
+        _remark(measured),
+    )
+
+
+def _remark(measured: pd.DataFrame) -> str:
+    if not has(measured, "highest_order", "orders", "vocabulary_size"):
+        return ""
+    cut = measured[measured["highest_order"].astype(float) < measured["orders"].astype(float)]
+    if cut.empty:
+        return ""
+    characters, highest = int(cut["vocabulary_size"].iloc[0]), int(cut["highest_order"].iloc[0])
+    return (
+        f"Counting ends at order {highest}: of {characters} different characters, sequences of "
+        f"{highest + 1} are too many to be numbered in 63 bits."
     )
