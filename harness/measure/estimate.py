@@ -46,12 +46,22 @@ def why_not_started(
 ) -> str | None:
     """Why this backend should not start this pass here, or None: it lacks it, it is too large, or
     `calls` of it would take more than `max_seconds`."""
-    reason = backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
-    if reason or (reason := why_too_large(work(cell, dtype, sizes, training=training))):
+    if reason := why_not_here(backend, cell, dtype, sizes, training=training):
         return reason
-    seconds = calls * estimate_seconds(
+    seconds = estimate_seconds(
         backend, cell, dtype, sizes, training=training, limit_seconds=max_seconds / calls
     )
+    return why_too_long(calls * seconds, max_seconds)
+
+
+def why_not_here(backend: Backend, cell: str, dtype: str, sizes: Sizes, *, training: bool) -> str | None:
+    """Why this backend cannot do this pass on this machine, however long it took, or None where it can."""
+    reason = backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
+    return reason or why_too_large(work(cell, dtype, sizes, training=training))
+
+
+def why_too_long(seconds: float, max_seconds: float) -> str | None:
+    """The reason why a case of this estimate is not started, or None where it is."""
     if seconds <= max_seconds:
         return None
     return f"would take about {seconds:.0f} s, the plan allows max_seconds = {max_seconds:g}"
@@ -80,13 +90,19 @@ def extrapolated_seconds(
     *,
     training: bool,
     limit_seconds: float,
+    first: Sizes | None = None,
 ) -> float:
-    """The same of any work that can be made ready at some sizes, and whose FLOP there are known."""
+    """The same of any work that can be made ready at some sizes, and whose FLOP there are known.
+
+    Args:
+        flop_at: FLOP, or whatever the time goes in proportion to.
+        first: the smallest probe; None for one step of a small layer.
+    """
     whole = flop_at(sizes)
     smaller: tuple[float, float] | None = None
     before, agreeing = math.inf, 0
     patience = max(limit_seconds, PATIENCE_SECONDS)
-    probe = Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
+    probe = first or Sizes(1, 1, min(8, sizes.input_size), min(8, sizes.hidden_size))
     while True:
         prepared = prepared_at(probe)
         done = flop_at(probe)

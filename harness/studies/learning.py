@@ -7,6 +7,7 @@ trained until it solves the task by its published criterion, or its steps are us
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from harness.clipping import CLIPPING_RULES, PLACES, Clipping
 from harness.clipping.clipping import why_not
 from harness.gradients import ForwardDiverged
 from harness.initializations import initialize
-from harness.measure.estimate import why_not_started
+from harness.measure.estimate import estimate_seconds, why_not_here, why_too_long
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
@@ -37,6 +38,7 @@ from harness.studies.study import (
     one_of,
 )
 from harness.studies.training_record import Record
+from harness.training.clipped_pass import clipped_seconds
 from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
@@ -130,15 +132,9 @@ class Learning(NetworkStudy):
             return reason
         if axes["seq_len"] < task.shortest:
             return f"task {task.name} needs a seq_len of at least {task.shortest}, got {axes['seq_len']}"
-        return why_not_started(
-            context.backend,
-            axes["cell"],
-            "float32",
-            sizes_of(case),
-            training=True,
-            calls=axes["steps"],
-            max_seconds=context.max_seconds,
-        )
+        if reason := why_not_here(context.backend, axes["cell"], "float32", sizes_of(case), training=True):
+            return reason
+        return why_too_long(axes["steps"] * _step_seconds(case, context), context.max_seconds)
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """All its steps: whether it is solved before, nobody knows."""
@@ -216,6 +212,18 @@ def sizes_of(case: Case) -> Sizes:
     """The case's sizes; how wide its inputs are is the task's."""
     axes: dict[str, Any] = dict(case.axes)
     return Sizes(axes["seq_len"], axes["batch_size"], TASKS[axes["task"]].input_size, axes["hidden_size"])
+
+
+def _step_seconds(case: Case, context: Context) -> float:
+    """About how long the pass of a step takes, over sequences as long as the task makes them of T."""
+    axes: dict[str, Any] = dict(case.axes)
+    backend, cell, rule = context.backend, axes["cell"], clipping_of(case)
+    batch = batch_of(TASKS[axes["task"]], 1, axes["seq_len"], 1, seed=axes["seed"])
+    sizes = replace(sizes_of(case), seq_len=len(batch.inputs))
+    limit = context.max_seconds / axes["steps"]
+    if rule is None or rule.place == "parameters":
+        return estimate_seconds(backend, cell, "float32", sizes, training=True, limit_seconds=limit)
+    return clipped_seconds(backend, cell, sizes, rule, read=len(batch.targets), limit_seconds=limit)
 
 
 def clipping_of(case: Case) -> Clipping | None:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import AfterValidator, create_model
 
 from harness.case import Case, Scalar
-from harness.measure.estimate import extrapolated_seconds, why_too_large
+from harness.measure.estimate import extrapolated_seconds, why_too_large, why_too_long
 from harness.measure.memory import MemoryUnmeasurable, can_reset_peak, peak_of
 from harness.measure.outlook import Outlook
 from harness.measure.stability import Budget
@@ -80,9 +80,7 @@ class Structures(PassStudy):
             training=training,
             limit_seconds=context.max_seconds / self.calls,
         )
-        if seconds <= context.max_seconds:
-            return None
-        return f"would take about {seconds:.0f} s, the plan allows max_seconds = {context.max_seconds:g}"
+        return why_too_long(seconds, context.max_seconds)
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """As of so many layers."""

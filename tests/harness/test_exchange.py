@@ -446,6 +446,8 @@ def test_an_imported_run_cannot_be_resumed_and_says_so(tmp_path):
     folder = import_file(write(tmp_path, FOREIGN), "x", tmp_path)
     with pytest.raises(UserError, match="no plan that can be run here"):
         execute(folder, None)
+    with pytest.raises(UserError, match="no plan that can be run here"):
+        foretell_rest(folder)
 
 
 @pytest.mark.parametrize("rounds", range(1, 13))
@@ -463,6 +465,3 @@ def test_the_statistics_are_those_that_pytest_benchmark_computes(rounds: int) ->
     shared = {name: value for name, value in ours.items() if isinstance(value, float | int)}
     assert set(shared) >= {"min", "max", "mean", "stddev", "median", "iqr", "q1", "q3", "iqr_outliers"}
     assert shared == pytest.approx({name: theirs[name] for name in shared})
-
-    with pytest.raises(UserError, match="no plan that can be run here"):
-        foretell_rest(folder)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from harness.case import Case
 from harness.gradients import jacobian_decay, summarize_decay
 from harness.initializations import initialize
+from harness.measure import estimate
 from harness.outcome import Measured, Unsupported
+from harness.studies import learning
+from harness.studies.study import STUDIES, Context
 from harness.studies.training_record import spectral_radius
 from harness.training.evaluate import batch_of, score
 from harness.training.model import SequenceModel
 from harness.training.tasks import TASKS
+from implementations.backends.numpy_loop import NumpyLayer
 from implementations.registry import load_backend
 from tests.harness.studying import measure, measured, points
 
@@ -110,6 +117,58 @@ def test_clipping_on_the_way_back(rule: str, place: str, cell: str) -> None:
     found = measured("learning", **{**TINY, **axes})
     share = found.facts["clipped_share"]
     assert (share is None) if rule == "truncated" else (0 < share <= 1)
+
+
+WAYS_BACK: list[tuple[str, dict[str, Any], float]] = [
+    ("one pass, and one back", {}, 2e-3),
+    ("of each step one pass, and one back", {"rule": ["value"], "place": ["state"]}, 0.2),
+    ("the same", {"rule": ["value"], "place": ["gates"]}, 0.2),
+    ("and of the last 10 steps another", {"rule": ["truncated"], "truncate": 10}, 0.12),
+    ("and of as many steps as back another", {"rule": ["truncated"], "truncate": 1000}, 0.3),
+]
+
+
+@pytest.mark.parametrize(("way", "axes", "seconds"), WAYS_BACK, ids=[way for way, *_ in WAYS_BACK])
+def test_the_limit_holds_for_the_steps_that_clipping_takes(
+    way: str, axes: dict[str, Any], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a millisecond with each pass of the layer, and each pass back."""
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    monkeypatch.setattr(estimate, "time", clock)
+
+    def ticking(act: Callable[..., Any]) -> Callable[..., Any]:
+        def ticked(*arguments: Any, **options: Any) -> Any:
+            clock.now += 1e-3
+            return act(*arguments, **options)
+
+        return ticked
+
+    for name in ("forward", "backward"):
+        monkeypatch.setattr(NumpyLayer, name, ticking(getattr(NumpyLayer, name)))
+    (point,) = points("learning", **{**TINY, "cell": ["rnn_tanh"], "seq_len": [100], "steps": 10, **axes})
+    backend = load_backend("numpy")
+    reasons = [
+        STUDIES["learning"].why_not(
+            Case("learning", point), Context(backend, 1, None, 0.1, share * 10 * seconds)
+        )
+        for share in (0.9, 1.1)
+    ]
+    assert reasons[0] is not None, way
+    assert f"would take about {10 * seconds:.0f} s" in reasons[0]
+    assert reasons[1] is None
+
+
+def test_the_estimate_is_of_sequences_as_long_as_the_task_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def estimated(*arguments: Any, **options: Any) -> float:
+        seen.append(arguments[3].seq_len)
+        return 0.0
+
+    monkeypatch.setattr(learning, "estimate_seconds", estimated)
+    measure("learning", **{**TINY, "task": ["copy_memory"], "steps": 1})
+    assert seen == [26]
 
 
 def test_what_is_clipped_so_far_down_falls_on_below() -> None:
