@@ -93,11 +93,13 @@ class Learning(NetworkStudy):
     does not have is null.
 
     Facts: parameters (how many numbers the cell has), baseline (what knowing nothing costs), criterion,
-    solved, solved_at_step, diverged_at_step, half_life_before and horizon_before (steps; null where the norm
-    does not fall that far), log10_norm_before (at the longest lag), and their like after training;
-    steps_done; training_seconds of the steps alone and checking_seconds of looking at the network in between;
-    clipped_share: what clipping changed, of the steps where it acts on the finished parameter gradient, of
-    the (step, sample) pairs where on the way back.
+    solved, solved_at_step, diverged_at_step (the first step whose loss, gradient or new weights are not
+    finite), last_good_step (of a training that diverged: after how many steps loss and gradients were last
+    finite; null where they never were), half_life_before and horizon_before (steps; null where the norm does
+    not fall that far), log10_norm_before (at the longest lag), and their like after training: of the last
+    good state where it diverged, null without one; steps_done; training_seconds of the steps alone and
+    checking_seconds of looking at the network in between; clipped_share: what clipping changed, of the steps
+    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back.
     """
 
     name = "learning"
@@ -164,9 +166,9 @@ class Learning(NetworkStudy):
         optimizer = Optimizer(
             axes["optimizer"], model.weights, axes["learning_rate"], momentum=axes["momentum"]
         )
-        diverged = None
+        diverged = last_good = None
         try:
-            before = record.observe(0)
+            before = record.before()
             record.watch.start()
             for step in train(
                 model,
@@ -184,8 +186,10 @@ class Learning(NetworkStudy):
                 )
                 if step.number % axes["check_every"] == 0 and record.check(step.number):
                     break
+                if step.number == axes["steps"]:
+                    record.watch.stop()
         except TrainingDiverged as error:
-            diverged = error.step
+            diverged, last_good = error.step, error.last_good
         except ForwardDiverged as error:
             return Unsupported(str(error))
         record.watch.stop()
@@ -193,13 +197,14 @@ class Learning(NetworkStudy):
             record.columns,
             {
                 **before,
-                **record.after(),
+                **record.after(record.last_step if diverged is None else last_good),
                 "parameters": sum(array.size for array in parameters.arrays().values()),
                 "baseline": task.baseline(axes["seq_len"]),
                 "criterion": task.criterion,
                 "solved": record.solved_at is not None,
                 "solved_at_step": record.solved_at,
                 "diverged_at_step": diverged,
+                "last_good_step": last_good,
                 "steps_done": record.last_step,
                 "training_seconds": record.watch.seconds,
                 "checking_seconds": record.checking_seconds,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.case import Case, Scalar
 from harness.clipping import Clipping
 from harness.gradients import ForwardDiverged, jacobian_decay
-from harness.gradients.summary import summarize_decay
+from harness.gradients.summary import DecaySummary, summarize_decay
 from harness.studies.gradient_decay import chosen_lags
 from harness.training.evaluate import score
 from harness.training.model import SequenceModel
@@ -82,29 +82,33 @@ class Record:
         self.watch.start()
         return self.solved_at is not None
 
-    def observe(self, step: int) -> dict[str, Scalar]:
-        """The decay as it is now: its rows, and what is said of the start.
+    def before(self) -> dict[str, Scalar]:
+        """The decay of the start: its rows, and what is said of it.
 
         Raises:
             ForwardDiverged: the network reached inf or NaN.
         """
-        summary = self._decay(step)
-        return {
-            "half_life_before": summary.half_life,
-            "horizon_before": summary.horizon_1_percent,
-            "rate_before": _finite(summary.rate),
-            "log10_norm_before": float(summary.log10_typical[-1]),
-        }
+        self._start = self._decay(0)
+        return _facts(self._start, "before")
 
-    def after(self) -> dict[str, Scalar]:
-        """The decay at the end; nulls where the network no longer reaches it."""
-        names = ("half_life_after", "horizon_after", "rate_after", "log10_norm_after")
+    def after(self, step: int | None) -> dict[str, Scalar]:
+        """The decay at the end; nulls where the network no longer reaches it.
+
+        Args:
+            step: after how many steps the network stands as it is now: all of them, or, where training
+                diverged, those of the last good state, beyond which no decay stays on record; None where
+                there is none.
+        """
+        if step is None:
+            return _facts(None, "after")
+        if step == 0:
+            self._forget_decay(1)
+            return _facts(self._start, "after")
+        self._forget_decay(step)
         try:
-            summary = self._decay(self.last_step)
+            return _facts(self._decay(step), "after")
         except (ForwardDiverged, ValueError):
-            return dict.fromkeys(names)
-        values = (summary.half_life, summary.horizon_1_percent, _finite(summary.rate))
-        return dict(zip(names, (*values, float(summary.log10_typical[-1])), strict=True))
+            return _facts(None, "after")
 
     def clipped_share(self, layer: Any, rule: Clipping | None) -> float | None:
         """What the rule changed, of all that it met; None where it clips nothing, or cuts instead."""
@@ -118,7 +122,16 @@ class Record:
         )
         return float(np.mean(after < before)) if len(before) else None
 
-    def _decay(self, step: int) -> Any:
+    def _forget_decay(self, first: int) -> None:
+        """Take out the rows of decays after `first` steps and more."""
+        kept = [
+            quantity != "decay" or int(step or 0) < first
+            for quantity, step in zip(self.columns["quantity"], self.columns["step"], strict=True)
+        ]
+        for name, column in self.columns.items():
+            self.columns[name] = [value for value, stays in zip(column, kept, strict=True) if stays]
+
+    def _decay(self, step: int) -> DecaySummary:
         lags = chosen_lags(len(self._inputs))
         found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
         norms = found.log10_spectral_norm["hh"]
@@ -133,6 +146,14 @@ def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
     if rows != columns or not np.isfinite(weight_hh).all():
         return None
     return float(np.abs(np.linalg.eigvals(weight_hh)).max())
+
+
+def _facts(summary: DecaySummary | None, when: str) -> dict[str, Scalar]:
+    names = [f"{name}_{when}" for name in ("half_life", "horizon", "rate", "log10_norm")]
+    if summary is None:
+        return dict.fromkeys(names)
+    values = (summary.half_life, summary.horizon_1_percent, _finite(summary.rate))
+    return dict(zip(names, (*values, float(summary.log10_typical[-1])), strict=True))
 
 
 def _finite(value: float) -> float | None:

@@ -31,9 +31,16 @@ class Checkpoint:
     settings: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all (safetensors)."""
+        """Write the file, whole or not at all (safetensors).
+
+        Raises:
+            ValueError: a weight that is not finite, with which no training could go on.
+        """
         from safetensors.numpy import save_file
 
+        for name, array in self.weights.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"weights/{name} is not finite after step {self.step}: nothing is written")
         arrays = {
             **{f"weights/{name}": np.ascontiguousarray(a) for name, a in self.weights.items()},
             **{f"optimizer/{name}": np.ascontiguousarray(a) for name, a in self.optimizer.items()},

@@ -9,7 +9,7 @@ from typing import Any
 from harness.clipping import Clipping
 from harness.errors import UserError
 from harness.training.checkpoint import Checkpoint
-from harness.training.loop import Step, train
+from harness.training.loop import Step, TrainingDiverged, train
 from harness.training.model import Batch, SequenceModel
 from harness.training.optimizers import Optimizer
 
@@ -27,10 +27,11 @@ def fit(
 ) -> Iterator[Step]:
     """As :func:`harness.training.loop.train`, from where `checkpoint` stands if it is there.
 
-    A training that diverges leaves the last good state in the file.
+    A state is written once the step after it has shown that its loss and gradients are finite; a training
+    that diverges leaves the last good state in the file, and in the model.
 
     Args:
-        checkpoint: a file, written after every `every` steps and after the last.
+        checkpoint: a file, written with the state after every `every` steps and after the last.
         settings: JSON values that decide what is trained; a file with others is refused.
 
     Raises:
@@ -42,10 +43,26 @@ def fit(
         raise ValueError(f"every must be at least 1, got {every}")
     settings = dict(settings or {})
     done = _resume(model, optimizer, checkpoint, settings) if checkpoint.exists() else 0
-    for step in train(model, batch_at, optimizer, steps, done=done, clipping=clipping):
-        if step.number % every == 0 or step.number == steps:
-            Checkpoint(step.number, model.weights, optimizer.state(), settings).save(checkpoint)
-        yield step
+
+    def now(step: int) -> Checkpoint:
+        weights = {name: array.copy() for name, array in model.weights.items()}
+        return Checkpoint(step, weights, optimizer.state(), settings)
+
+    awaiting: Checkpoint | None = None
+    try:
+        for step in train(model, batch_at, optimizer, steps, done=done, clipping=clipping):
+            if awaiting is not None:
+                awaiting.save(checkpoint)
+                awaiting = None
+            if step.number % every == 0 or step.number == steps:
+                awaiting = now(step.number)
+            yield step
+        if awaiting is not None:
+            awaiting.save(checkpoint)
+    except TrainingDiverged as error:
+        if error.last_good is not None:
+            now(error.last_good).save(checkpoint)
+        raise
 
 
 def _resume(model: SequenceModel, optimizer: Optimizer, path: Path, settings: Mapping[str, Any]) -> int:

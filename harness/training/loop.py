@@ -39,23 +39,28 @@ class Model(Protocol):
 
 
 class Stepping(Protocol):
-    """An optimiser that changes the model's weights in place."""
+    """An optimiser that changes the model's weights in place, and can go back to what it remembered."""
 
     def step(self, gradients: Mapping[str, Array]) -> None: ...
+    def state(self) -> dict[str, Array]: ...
+    def load_state(self, state: Mapping[str, Array]) -> None: ...
 
 
 class TrainingDiverged(FloatingPointError):
-    """The loss or a gradient became inf or NaN.
+    """The loss, a gradient or a weight became inf or NaN.
 
     Args:
-        step: the first at which it did, from 1.
+        step: the first at which it did, from 1; where the update of the last step did it, one more than that.
+        what: of these, what.
+        last_good: after how many steps the weights stood that the model is left with: the last with which
+            loss and gradients were finite; None where there were none, and the model is as it came.
     """
 
-    def __init__(self, step: int, what: str) -> None:
+    def __init__(self, step: int, what: str, last_good: int | None = None) -> None:
         super().__init__(
-            f"training diverged: the {what} is not finite at step {step}; clip, or learn more slowly"
+            f"training diverged: {what} is not finite at step {step}; clip, or learn more slowly"
         )
-        self.step = step
+        self.step, self.last_good = step, last_good
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,31 @@ class Step:
     clipped_norm: float
 
 
+class LastGood:
+    """The last state with which loss and gradients were finite: the one before the last update."""
+
+    def __init__(self, model: Model, optimizer: Stepping) -> None:
+        self._model, self._optimizer = model, optimizer
+        self._weights = {name: np.empty_like(array) for name, array in model.weights.items()}
+        self._state: dict[str, Array] = {}
+        self.step: int | None = None
+
+    def keep(self, step: int) -> None:
+        """Take a copy of what stands after `step` steps."""
+        for name, array in self._model.weights.items():
+            np.copyto(self._weights[name], array)
+        self._state, self.step = self._optimizer.state(), step
+
+    def restore(self) -> int | None:
+        """Put it back, and say of which step it is; where nothing was kept, nothing was changed either."""
+        if self.step is not None:
+            for name, array in self._model.weights.items():
+                np.copyto(array, self._weights[name])
+            self._model.update(self._model.weights)
+            self._optimizer.load_state(self._state)
+        return self.step
+
+
 def train(
     model: Model,
     batch_at: Callable[[int], Any],
@@ -80,6 +110,9 @@ def train(
 ) -> Iterator[Step]:
     """Steps done + 1 … steps; each is done when it is yielded.
 
+    Whether a state is good shows with the batch that comes after it.  So the batch of step `steps` + 1 is
+    looked at too, once the last step was yielded: a training ends with a good state, or it diverged.
+
     Args:
         batch_at: the batch of a step, by its number.
         optimizer: over `model.weights`.
@@ -87,20 +120,42 @@ def train(
             (:mod:`harness.training.through_time`).
 
     Raises:
-        TrainingDiverged: a loss or a gradient that is not finite; the weights stay as they were before it.
+        TrainingDiverged: a loss, a gradient or a weight that is not finite; model and optimiser are then back
+            in the last good state.
         ValueError: clipping at another place.
     """
     rule = clipping or Clipping("none")
     if rule.place != "parameters":
         raise ValueError(f"the loop clips at place 'parameters', got {rule.place!r}: bind the layer with it")
+    good = LastGood(model, optimizer)
     for number in range(done + 1, steps + 1):
-        with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and named
-            found = model.loss_and_gradients(batch_at(number))
-        if not math.isfinite(found.value):
-            raise TrainingDiverged(number, "loss")
+        found = _looked_at(model, batch_at(number))
         clipped = rule.apply(found.gradients, model.weights)
-        if clipped.non_finite:
-            raise TrainingDiverged(number, "gradient")
+        if (what := _not_finite(found.value, clipped.non_finite)) is not None:
+            raise TrainingDiverged(number, what, good.restore())
+        good.keep(number - 1)
         optimizer.step(clipped.gradients)
         model.update(model.weights)
+        if not all(np.isfinite(array).all() for array in model.weights.values()):
+            raise TrainingDiverged(number, "a weight", good.restore())
         yield Step(number, found.value, clipped.norm_before, clipped.norm_after)
+    if good.step is not None:
+        after = _looked_at(model, batch_at(steps + 1))
+        if (what := _not_finite(after.value, _count_not_finite(after.gradients))) is not None:
+            raise TrainingDiverged(steps + 1, what, good.restore())
+
+
+def _looked_at(model: Model, batch: Any) -> LossOf:
+    with np.errstate(over="ignore", invalid="ignore"):  # looked at by whoever asked, and named
+        return model.loss_and_gradients(batch)
+
+
+def _count_not_finite(gradients: Mapping[str, Array]) -> int:
+    return sum(int(np.count_nonzero(~np.isfinite(array))) for array in gradients.values())
+
+
+def _not_finite(loss: float, entries: int) -> str | None:
+    """What of the two is not; None where both are finite."""
+    if not math.isfinite(loss):
+        return "the loss"
+    return "a gradient" if entries else None

@@ -108,6 +108,35 @@ def test_a_divergence_is_recorded_at_its_step() -> None:
     assert found.facts["steps_done"] == found.facts["diverged_at_step"] - 1
 
 
+EXPLODING: dict[str, Any] = {**TINY, "optimizer": "sgd", "rule": ["none"], "check_every": 1}
+
+
+def test_after_a_divergence_the_decay_is_that_of_the_last_good_state() -> None:
+    """That state is where a training ends that had one step fewer, and was looked at then."""
+    found = measured("learning", **{**EXPLODING, "cell": ["rnn_relu"], "learning_rate": [30.0]})
+    last = found.facts["last_good_step"]
+    assert isinstance(last, int)
+    assert 0 < last < found.facts["diverged_at_step"]
+    shorter = measured(
+        "learning", **{**EXPLODING, "cell": ["rnn_relu"], "learning_rate": [30.0], "steps": last}
+    )
+    assert shorter.facts["diverged_at_step"] is None
+    assert shorter.facts["last_good_step"] is None
+    for name in ("half_life_after", "horizon_after", "rate_after", "log10_norm_after"):
+        assert found.facts[name] == shorter.facts[name], name
+    decay = rows_of(found, "decay")
+    assert decay["step"].max() == last
+    assert (decay[decay["step"] == last].groupby("lag").size() == 1).all()
+    assert decay[decay["step"] == last]["lag"].tolist() == list(range(7))
+
+
+def test_a_first_update_that_goes_off_leaves_the_start() -> None:
+    found = measured("learning", **{**EXPLODING, "cell": ["rnn_relu"], "learning_rate": [1e38]})
+    assert found.facts["last_good_step"] == 0
+    assert found.facts["log10_norm_after"] == found.facts["log10_norm_before"]
+    assert len(rows_of(found, "decay")) == 7  # of the start, once
+
+
 @pytest.mark.parametrize(
     ("rule", "place", "cell"),
     [("value", "state", "gru"), ("value", "gates", "lstm"), ("truncated", "state", "rnn_tanh")],

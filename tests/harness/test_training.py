@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,15 +153,74 @@ def test_it_learns_a_text_by_heart() -> None:
     assert network.parameters.weight_hh.dtype == np.float64
 
 
-def test_an_explosion_is_named_with_its_step_and_leaves_the_weights() -> None:
+def copied(network: SequenceModel) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in network.weights.items()}
+
+
+def test_an_explosion_is_named_with_its_step_and_the_last_good_state_is_back() -> None:
+    """The loss is NaN with the weights of step 1, so that those before it are the last good ones."""
     network = model("rnn_linear")
-    steps = train(network, lambda step: characters(), Optimizer("adam", network.weights, 1e200), 2)
+    optimizer = Optimizer("adam", network.weights, 1e200)
+    before = copied(network)
+    steps = train(network, lambda step: characters(), optimizer, 9)
     next(steps)
-    before = {name: array.copy() for name, array in network.weights.items()}
-    with pytest.raises(TrainingDiverged, match="the loss is not finite at step 2"), np.errstate(all="ignore"):
+    with pytest.raises(TrainingDiverged, match="the loss is not finite at step 2") as found:
         next(steps)
-    for name, array in network.weights.items():
-        np.testing.assert_array_equal(array, before[name])
+    assert (found.value.step, found.value.last_good) == (2, 0)
+    assert optimizer.state() == {}
+    for name, array in before.items():
+        np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
+        np.testing.assert_array_equal(
+            network.layer.backend.to_numpy(network.layer.parameters.get(name, array)), array, err_msg=name
+        )
+
+
+def test_what_comes_back_is_the_whole_of_the_last_good_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights and what the optimiser remembers: from there, another training goes on as it would have."""
+    network, twin = (model(dtype="float32") for _ in range(2))
+    optimizer, theirs = (Optimizer("adam", each.weights, 0.05) for each in (network, twin))
+    list(train(twin, lambda step: characters(), theirs, 3))
+    calm = SequenceModel.loss_and_gradients
+
+    def stormy(self: SequenceModel, batch: Batch) -> Any:
+        found = calm(self, batch)
+        return replace(found, value=np.nan) if batch.inputs.shape[1] == 1 else found
+
+    monkeypatch.setattr(SequenceModel, "loss_and_gradients", stormy)
+    with pytest.raises(TrainingDiverged) as found:
+        list(train(network, lambda step: characters(batch_size=1 if step == 5 else 3), optimizer, 9))
+    assert (found.value.step, found.value.last_good) == (5, 3)
+    for name, array in twin.weights.items():
+        np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
+    for each, its in ((network, optimizer), (twin, theirs)):
+        list(train(each, lambda step: characters(), its, 6, done=3))
+    for name, array in twin.weights.items():
+        np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
+
+
+def test_weights_that_an_update_made_infinite_are_a_divergence_of_that_step() -> None:
+    network = model("rnn_relu", dtype="float32")
+    before = copied(network)
+    with pytest.raises(TrainingDiverged, match="a weight is not finite at step 1") as found:
+        list(train(network, lambda step: characters(), Optimizer("sgd", network.weights, 1e42), 9))
+    assert (found.value.step, found.value.last_good) == (1, 0)
+    for name, array in before.items():
+        np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
+
+
+def test_the_state_after_the_last_step_is_looked_at_too() -> None:
+    network = model("rnn_linear")
+    with pytest.raises(TrainingDiverged, match="the loss is not finite at step 2") as found:
+        list(train(network, lambda step: characters(), Optimizer("adam", network.weights, 1e200), 1))
+    assert (found.value.step, found.value.last_good) == (2, 0)
+
+
+def test_a_training_that_never_had_a_finite_loss_has_no_good_state() -> None:
+    network = model("rnn_linear")
+    network.weights["embedding"][...] = np.inf
+    with pytest.raises(TrainingDiverged, match="step 1") as found:
+        list(train(network, lambda step: characters(), Optimizer("sgd", network.weights, 1e-3), 9))
+    assert found.value.last_good is None
 
 
 def test_clipping_on_the_way_back_is_no_business_of_the_loop() -> None:
@@ -262,18 +323,30 @@ def test_a_fit_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> Non
         run(tmp_path / "killed", 9)
 
 
-def test_a_fit_that_diverges_leaves_the_last_good_state(tmp_path: Path) -> None:
-    network = model("rnn_linear")
-    optimizer = Optimizer("sgd", network.weights, 1e-3)
+@pytest.mark.parametrize(("rate", "every"), [(1e38, 1), (1e5, 1), (1e5, 3), (30.0, 2)])
+def test_a_fit_that_diverges_leaves_the_last_good_state(tmp_path: Path, rate: float, every: int) -> None:
+    """One that loss and gradients are finite with, not merely the last before the error."""
+    network = model("rnn_relu", dtype="float32")
+    optimizer = Optimizer("sgd", network.weights, rate)
+    file = tmp_path / "x"
 
-    def batch_at(step: int) -> Batch:
-        batch = characters()
-        if step == 4:
-            network.weights["embedding"][...] = np.inf
-        return batch
+    def run() -> None:
+        for _ in fit(network, lambda step: characters(), optimizer, 200, checkpoint=file, every=every):
+            if file.exists():
+                kept = Checkpoint.load(file).weights
+                assert all(np.isfinite(array).all() for array in kept.values())
 
-    with pytest.raises(TrainingDiverged, match="step 4"), np.errstate(all="ignore"):
-        list(fit(network, batch_at, optimizer, 9, checkpoint=tmp_path / "x", every=1))
-    found = Checkpoint.load(tmp_path / "x")
-    assert found.step == 3
-    assert all(np.isfinite(array).all() for array in found.weights.values())
+    with pytest.raises(TrainingDiverged) as found:
+        run()
+    left = Checkpoint.load(file)
+    assert left.step == found.value.last_good < found.value.step
+    network.update({name: array.copy() for name, array in left.weights.items()})
+    again = network.loss_and_gradients(characters())
+    assert np.isfinite(again.value)
+    assert all(np.isfinite(array).all() for array in again.gradients.values())
+
+
+def test_a_state_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="weights/a is not finite"):
+        Checkpoint(1, {"a": np.array([np.inf])}, {}, {}).save(tmp_path / "x")
+    assert not list(tmp_path.iterdir())
