@@ -17,7 +17,7 @@ from harness.clipping import Clipping
 from harness.initializations import initialize
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
-from harness.outcome import Measured, Unsupported
+from harness.outcome import Measured
 from harness.studies.networks import training_seconds
 from harness.studies.study import (
     STUDIES,
@@ -44,6 +44,8 @@ WEIGHTS, BIASES = (4.6, 7.0), (-3.2, -2.0)
 """The part of the plane that holds the cliff of one unit over 50 steps."""
 STARTS = ((5.0, -2.3), (5.4, -2.9), (6.2, -2.75))
 POWER_STEPS = 1000
+LEARNING_RATE = 0.01
+"""Of Adam, before the plane is cut."""
 
 
 class ErrorSurfaceAxes(StudyAxes):
@@ -72,7 +74,9 @@ class ErrorSurface(Study):
     in units of the weights' own norms; w of the toy, whose y is null.  log10 of an exact zero is −inf.
 
     Facts: steepness, the largest gradient norm of the grid over its median (null where that is zero);
-    flat_share, of the grid, where the gradient is below a hundredth of its largest.
+    flat_share, of the grid, where the gradient is below a hundredth of its largest.  Of a trained network too
+    diverged_at_step and last_good_step: where its training diverged, the plane is cut through the weights
+    with which loss and gradients were last finite, after so many steps; where they never were there is none.
     """
 
     name = "error_surface"
@@ -103,7 +107,7 @@ class ErrorSurface(Study):
         one = outlook.pass_seconds(axes["cell"], sizes, training=False) + outlook.calls(250)
         return training_seconds(axes["cell"], sizes, axes["steps"], outlook) + points * one
 
-    def measure(self, case: Case, context: Context) -> Measured | Unsupported:
+    def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)
         rows = Rows()
         if axes["surface"] == "one_unit":
@@ -163,14 +167,15 @@ def _power(axes: dict[str, Any], rows: Rows) -> Measured:
     return Measured(rows.columns, _roughness(10.0**slope))
 
 
-def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured | Unsupported:
+def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured:
     task, seed = TASKS["adding"], axes["seed"]
     parameters = initialize(
         axes["initialization"], axes["cell"], task.input_size, axes["hidden_size"], seed=seed
     )
     layer = context.backend.bind(axes["cell"], parameters, "float32")
     model = SequenceModel(layer, task.output_size, task.objective, seed=seed)
-    optimizer = Optimizer("adam", model.weights, 0.01)
+    optimizer = Optimizer("adam", model.weights, LEARNING_RATE)
+    diverged: dict[str, Scalar] = {"diverged_at_step": None, "last_good_step": None}
     try:
         for _ in train(
             model,
@@ -181,18 +186,22 @@ def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured | U
         ):
             pass
     except TrainingDiverged as error:
-        return Unsupported(str(error))
+        diverged = {"diverged_at_step": error.step, "last_good_step": error.last_good}
+        if error.last_good is None:
+            return Measured(rows.columns, {**_roughness(np.empty(0)), **diverged})
     reach = np.linspace(-1.0, 1.0, axes["grid"])
     batch = batch_of(task, 0, axes["seq_len"], axes["batch_size"], seed=seed)
     losses = slice_of(model, batch, reach, seed=seed)
     along, across = np.meshgrid(reach, reach, indexing="ij")
     slopes = np.hypot(*np.gradient(losses, reach, reach))
     rows.add("surface", along, across, log10_loss=_log10(losses), log10_gradient_norm=_log10(slopes))
-    return Measured(rows.columns, _roughness(slopes))
+    return Measured(rows.columns, {**_roughness(slopes), **diverged})
 
 
 def _roughness(norm: Any) -> dict[str, Scalar]:
     finite = norm[np.isfinite(norm)]
+    if not finite.size:
+        return {"steepness": None, "flat_share": None}
     largest, middle = float(finite.max()), float(np.median(finite))
     return {
         "steepness": largest / middle if middle > 0 else None,

@@ -27,6 +27,7 @@ from harness.studies.networks import (
     reading_seconds,
     training_seconds,
 )
+from harness.studies.rows import leave_out
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -87,8 +88,10 @@ class LanguageModel(Study):
 
     Facts: final_bits_per_character (held out), memory_bytes_of_network (all weights), vocabulary_size,
     highest_order (of the counting models; below `orders` where more cannot be numbered in 63 bits),
-    learned_characters, held_out_characters, training_seconds, diverged_at_step, said (text drawn from the
-    trained model).
+    learned_characters, held_out_characters, training_seconds, said (text drawn from the trained model),
+    diverged_at_step (the first step whose loss, gradient or new weights are not finite) and last_good_step
+    (after how many steps loss and gradients were last finite; null where they never were).  A training that
+    diverged is read in that state at the end, later readings are left out, and it says nothing.
     """
 
     name = "language_model"
@@ -130,7 +133,7 @@ class LanguageModel(Study):
         model = self._model(axes, corpus, context)
         record = Record(model, held_out)
         chosen = {round(axes["steps"] * (i + 1) / axes["evaluations"]) for i in range(axes["evaluations"])}
-        diverged = None
+        diverged = last_good = None
         record.held_out(0)
         try:
             for step in train(
@@ -144,7 +147,8 @@ class LanguageModel(Study):
                 if step.number in chosen:
                     record.held_out(step.number)
         except TrainingDiverged as error:
-            diverged = error.step
+            diverged, last_good = error.step, error.last_good
+            record.end_with(last_good or 0)
         highest = highest_order(len(corpus.vocabulary), axes["orders"])
         for order in range(1, highest + 1):
             record.ngram(NGram(seen, len(corpus.vocabulary), order), unseen[:HELD_OUT_CHARACTERS])
@@ -159,7 +163,10 @@ class LanguageModel(Study):
                 "held_out_characters": int(held_out.targets.size),
                 "training_seconds": record.training_seconds,
                 "diverged_at_step": diverged,
-                "said": sample_text(model, corpus.vocabulary, SAID, seed=axes["seed"], temperature=0.7),
+                "last_good_step": last_good,
+                "said": None
+                if diverged is not None
+                else sample_text(model, corpus.vocabulary, SAID, seed=axes["seed"], temperature=0.7),
             },
         )
 
@@ -201,9 +208,15 @@ class Record:
     def held_out(self, step: int) -> None:
         """Read the held-out text."""
         self.training_seconds += time.perf_counter() - self._since
-        self.last_bits = float(self.model.loss(self.unseen) / np.log(2.0))
+        with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
+            self.last_bits = float(self.model.loss(self.unseen) / np.log(2.0))
         self.add("held_out", step=step, bits_per_character=self.last_bits, seconds=self.training_seconds)
         self._since = time.perf_counter()
+
+    def end_with(self, step: int) -> None:
+        """Readings after more than `step` steps are left out, and that one is the last."""
+        leave_out(self.columns, ("held_out",), first=step)
+        self.held_out(step)
 
     def ngram(self, model: NGram, unseen: Any) -> None:
         """What counting achieves."""

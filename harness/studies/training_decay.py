@@ -29,6 +29,7 @@ from harness.studies.networks import (
     reading_seconds,
     training_seconds,
 )
+from harness.studies.rows import leave_out
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -73,7 +74,10 @@ class TrainingDecay(NetworkStudy):
     step, nats per character) or "held_out_loss"; what a row of its kind does not have is null.
 
     Facts: vocabulary_size, uniform_loss (ln V, what knowing nothing costs), weight_norm_before and _after
-    (‖W_hh‖₂), largest_gradient_norm (before clipping).
+    (‖W_hh‖₂), largest_gradient_norm (before clipping), diverged_at_step (the first step whose loss, gradient
+    or new weights are not finite) and last_good_step (after how many steps loss and gradients were last
+    finite; null where they never were): a training that diverged is measured in that state at the end, and
+    later measurements are left out.
     """
 
     name = "training_decay"
@@ -117,15 +121,20 @@ class TrainingDecay(NetworkStudy):
         text = text_batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
         optimizer = Optimizer("adam", model.weights, axes["learning_rate"])
         norms = [0.0]
+        diverged = last_good = None
         try:
             record.take(0)
+        except ForwardDiverged as error:
+            return Unsupported(str(error))
+        try:
             for step in train(model, text, optimizer, axes["steps"], clipping=rule):
                 record.add("loss", step.number, loss=step.loss)
                 norms.append(step.gradient_norm)
                 if step.number in chosen:
-                    record.take(step.number)
-        except (ForwardDiverged, TrainingDiverged) as error:
-            return Unsupported(str(error))
+                    record.take_if_finite(step.number)
+        except TrainingDiverged as error:
+            diverged, last_good = error.step, error.last_good
+            record.end_with(last_good or 0)
         return Measured(
             record.columns,
             {
@@ -134,6 +143,8 @@ class TrainingDecay(NetworkStudy):
                 "weight_norm_before": float(np.linalg.norm(parameters.weight_hh, 2)),
                 "weight_norm_after": float(np.linalg.norm(model.parameters.weight_hh, 2)),
                 "largest_gradient_norm": max(norms),
+                "diverged_at_step": diverged,
+                "last_good_step": last_good,
             },
         )
 
@@ -161,7 +172,22 @@ class Record:
         norms = jacobian_decay(self.cell, self.model.parameters, inputs, lags=lags).log10_spectral_norm["hh"]
         for lag, values in zip(lags.tolist(), norms.tolist(), strict=True):
             self._decay(step, lag, values)
-        self.add("held_out_loss", step, loss=self.model.loss(next_character(self.held_out)))
+        with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
+            self.add("held_out_loss", step, loss=self.model.loss(next_character(self.held_out)))
+
+    def take_if_finite(self, step: int) -> None:
+        """The same; nothing where the network reaches inf or NaN, which its training will tell."""
+        before = {name: len(column) for name, column in self.columns.items()}
+        try:
+            self.take(step)
+        except (ForwardDiverged, ValueError):
+            for name, column in self.columns.items():
+                del column[before[name] :]
+
+    def end_with(self, step: int) -> None:
+        """Measurements after more than `step` steps are left out, and that one is the last."""
+        leave_out(self.columns, ("decay", "held_out_loss"), first=step)
+        self.take_if_finite(step)
 
     def _decay(self, step: int, lag: int, values: Sequence[float]) -> None:
         for sample, value in enumerate(values):

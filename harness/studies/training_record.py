@@ -13,6 +13,7 @@ from harness.clipping import Clipping
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.gradients.summary import DecaySummary, summarize_decay
 from harness.studies.gradient_decay import chosen_lags
+from harness.studies.rows import leave_out
 from harness.training.evaluate import score
 from harness.training.model import SequenceModel
 from harness.training.tasks import Task
@@ -101,10 +102,9 @@ class Record:
         """
         if step is None:
             return _facts(None, "after")
+        leave_out(self.columns, ("decay",), first=step or 1)
         if step == 0:
-            self._forget_decay(1)
             return _facts(self._start, "after")
-        self._forget_decay(step)
         try:
             return _facts(self._decay(step), "after")
         except (ForwardDiverged, ValueError):
@@ -121,15 +121,6 @@ class Record:
             for name in ("gradient_norm", "clipped_norm")
         )
         return float(np.mean(after < before)) if len(before) else None
-
-    def _forget_decay(self, first: int) -> None:
-        """Take out the rows of decays after `first` steps and more."""
-        kept = [
-            quantity != "decay" or int(step or 0) < first
-            for quantity, step in zip(self.columns["quantity"], self.columns["step"], strict=True)
-        ]
-        for name, column in self.columns.items():
-            self.columns[name] = [value for value, stays in zip(column, kept, strict=True) if stays]
 
     def _decay(self, step: int) -> DecaySummary:
         lags = chosen_lags(len(self._inputs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,19 @@ import pandas as pd
 import pytest
 import torch
 
+from harness.case import Case
 from harness.clipping import Clipping
 from harness.initializations import initialize
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS
+from harness.studies import error_surface
 from harness.training.evaluate import batch_of
 from harness.training.model import SequenceModel
 from harness.training.surface import OneUnit, descend, slice_of
 from harness.training.tasks import TASKS
 from implementations.registry import load_backend
 from tests.harness.studying import measured, points
+from tests.report.synthetic import write_run
 
 SMALL: dict[str, Any] = {"backend": ["numpy"], "grid": 9, "steps": 3, "hidden_size": 4, "batch_size": 4}
 
@@ -104,6 +110,30 @@ def test_a_trained_plane_is_that_of_the_trained_network() -> None:
         assert plane["y"].tolist() == np.tile(np.linspace(-1, 1, 9), 9).tolist()
         middles[steps] = plane["log10_loss"].iloc[40]
     assert middles[60] < middles[1] - 0.1
+
+
+def test_of_a_training_that_diverged_the_plane_is_cut_through_its_last_good_state(tmp_path: Path) -> None:
+    axes = {**SMALL, "surface": ["trained"], "cell": "rnn_relu", "seq_len": 6}
+    calm = measured("error_surface", **axes)
+    assert (calm.facts["diverged_at_step"], calm.facts["last_good_step"]) == (None, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(error_surface, "LEARNING_RATE", 1e30)
+        found = measured("error_surface", **axes)
+    assert (found.facts["diverged_at_step"], found.facts["last_good_step"]) == (2, 0)
+    rows = pd.DataFrame(found.columns)
+    assert len(rows) == 81
+    task, start = TASKS["adding"], initialize("orthogonal", "rnn_relu", 2, 4)
+    layer = load_backend("numpy").bind("rnn_relu", start, "float32")
+    model = SequenceModel(layer, 1, task.objective)
+    middle = rows[(rows["x"] == 0) & (rows["y"] == 0)]["log10_loss"].item()
+    assert 10**middle == pytest.approx(model.loss(batch_of(task, 0, 6, 4)), rel=1e-5)
+    (point,) = points("error_surface", **axes)
+    run = Run.read(write_run(tmp_path / "run", [(Case("error_surface", point), found)]))
+    told = SECTIONS["error_surface"].answer(run)
+    assert told is not None
+    assert told.details[0].endswith(
+        "Its training diverged at step 2: the plane is cut through its last good state, after 0 steps."
+    )
 
 
 def test_the_first_direction_is_the_gradients() -> None:

@@ -94,6 +94,48 @@ def test_reading_what_is_held_out_is_no_time_of_training(
     assert clock.now == 3.0
 
 
+GONE: dict[str, Any] = {
+    **TINY, "cell": ["rnn_relu"], "optimizer": "sgd", "learning_rate": [1e15], "threshold": 1e9,
+    "evaluations": 40,
+}  # fmt: skip
+
+
+def test_a_training_that_diverged_is_read_in_its_last_good_state_and_says_nothing(corpus: str) -> None:
+    facts = measured("language_model", corpus=corpus, **GONE).facts
+    at, last = facts["diverged_at_step"], facts["last_good_step"]
+    assert isinstance(last, int)
+    assert 0 < last < at <= 40
+    assert facts["said"] is None
+    shorter = measured("language_model", corpus=corpus, **{**GONE, "steps": last, "evaluations": 1})
+    assert shorter.facts["diverged_at_step"] is None
+    assert facts["final_bits_per_character"] == shorter.facts["final_bits_per_character"]
+    rows = pd.DataFrame(measured("language_model", corpus=corpus, **GONE).columns)
+    assert rows[rows["quantity"] == "held_out"]["step"].max() == last
+
+
+def test_the_report_calls_nothing_learned_that_diverged(corpus: str, tmp_path: Path) -> None:
+    listed = []
+    for axes in (GONE, TINY):
+        (point,) = points("language_model", **axes)
+        listed.append((Case("language_model", point), measured("language_model", corpus=corpus, **axes)))
+    facts = listed[0][1].facts
+    told = f"diverged at step {facts['diverged_at_step']}"
+    both = SECTIONS["language_model"].answer(Run.read(write_run(tmp_path / "both", listed)))
+    assert both is not None
+    assert both.sentence.startswith("gru with H=8 takes ")
+    (gone,) = (sentence for sentence in both.details if sentence.startswith("rnn_relu"))
+    assert told in gone
+    assert "learned" not in gone
+    assert "says" not in gone
+    assert both.table is not None
+    assert any(told in cell for row in both.table.rows for cell in row)
+    alone = SECTIONS["language_model"].answer(Run.read(write_run(tmp_path / "alone", listed[:1])))
+    assert alone is not None
+    assert alone.sentence.startswith("Every training diverged; ")
+    write_report(tmp_path / "both")
+    write_report(tmp_path / "alone")
+
+
 def test_every_character_is_predicted_once() -> None:
     batch = streams(np.arange(23), 4)
     assert batch.inputs.shape == (5, 4)

@@ -9,13 +9,18 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from harness.case import Case
 from harness.errors import UserError
 from harness.gradients import jacobian_decay
 from harness.initializations import initialize
 from harness.inputs import embedding
 from harness.outcome import Unsupported
+from harness.report import write_report
+from harness.report.frames import Run
+from harness.report.questions import SECTIONS
 from harness.studies.training_decay import measured_steps
 from tests.harness.studying import SMALL, measure, measured, points
+from tests.report.synthetic import write_run
 
 TINY = {**SMALL, "backend": ["numpy"], "steps": 30, "measurements": 3, "samples": 2}
 
@@ -102,14 +107,59 @@ def test_it_is_the_same_twice(corpus: str) -> None:
     assert first == second
 
 
-def test_an_exploded_training_is_unsupported_with_its_step(corpus: str) -> None:
-    with np.errstate(all="ignore"):
-        found = measure(
-            "training_decay", cell=["rnn_relu"], learning_rate=[1e30], threshold="none", corpus=corpus, **TINY
-        )
+@pytest.mark.parametrize("rate", [3.0, 1e30])
+def test_an_exploded_training_keeps_what_was_recorded_and_its_last_good_state(
+    corpus: str, rate: float
+) -> None:
+    """Whose decay and loss are those with which a training ends that had so many steps."""
+    axes = {**TINY, "cell": ["rnn_relu"], "learning_rate": [rate], "threshold": "none", "seq_len": [120]}
+    found = measured("training_decay", corpus=corpus, **axes)
+    last, at = found.facts["last_good_step"], found.facts["diverged_at_step"]
+    assert isinstance(last, int)
+    assert isinstance(at, int)
+    assert last < at
+    rows = pd.DataFrame(found.columns)
+    decay = rows[rows["quantity"] == "decay"]
+    assert decay["step"].max() == last
+    assert np.isfinite(found.facts["weight_norm_after"])
+    assert rows[rows["quantity"] == "loss"]["step"].tolist() == list(range(1, at))
+    assert np.isfinite(rows["loss"].dropna().to_numpy(float)).all()
+    if last > 0:
+        shorter = pd.DataFrame(measured("training_decay", corpus=corpus, **{**axes, "steps": last}).columns)
+        for quantity, name in (("decay", "log10_spectral_norm"), ("held_out_loss", "loss")):
+            ends = [part[(part["quantity"] == quantity) & (part["step"] == last)] for part in (rows, shorter)]
+            assert ends[0][name].tolist() == ends[1][name].tolist()
+
+
+def test_a_training_that_does_not_diverge_says_so(corpus: str) -> None:
+    found = measured("training_decay", cell=["gru"], corpus=corpus, **TINY)
+    assert (found.facts["diverged_at_step"], found.facts["last_good_step"]) == (None, None)
+
+
+def test_a_network_that_goes_off_before_its_first_step_is_unsupported(corpus: str) -> None:
+    found = measure(
+        "training_decay", cell=["rnn_linear"], gain=[1e30], corpus=corpus, **{**TINY, "seq_len": [20]}
+    )
     assert isinstance(found, Unsupported)
-    assert "diverged" in found.reason
-    assert "step" in found.reason
+    assert "the forward pass diverged" in found.reason
+
+
+def test_the_report_says_who_diverged_and_where(corpus: str, tmp_path: Path) -> None:
+    listed = []
+    for rate in (0.01, 1e30):
+        axes = {**TINY, "cell": ["rnn_relu"], "learning_rate": [rate], "threshold": "none"}
+        (point,) = points("training_decay", **axes)
+        listed.append((Case("training_decay", point), measured("training_decay", corpus=corpus, **axes)))
+    facts = listed[1][1].facts
+    found = SECTIONS["training_decay"].answer(Run.read(write_run(tmp_path / "run", listed)))
+    assert found is not None
+    assert found.sentence.endswith("; 1 of 2 trainings diverged.")
+    assert sum("diverged" in sentence for sentence in found.details) == 1
+    assert found.details[1].endswith(
+        f"; it diverged at step {facts['diverged_at_step']}: what stands after training is its last good "
+        f"state, after {facts['last_good_step']} step."
+    )
+    write_report(tmp_path / "run")
 
 
 def test_what_takes_too_long_is_not_started(corpus: str) -> None:

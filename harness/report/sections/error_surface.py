@@ -11,7 +11,7 @@ from harness.report.questions import Answer, question
 from harness.report.summaries.error_surface import Surfaces, surfaces
 from harness.report.summaries.grouping import records
 from harness.report.tables import Table
-from harness.report.words import counted, percent, plain, power_of_ten, significant
+from harness.report.words import counted, missing, percent, plain, power_of_ten, significant
 
 NAMES = {
     "one_unit": "one unit over its weight and bias",
@@ -66,7 +66,16 @@ def _detail(row: dict[str, Any]) -> str:
     return (
         f"{name[0].upper()}{name[1:]}: {what} runs from {low} to {high}; the steepest slope is "
         f"{significant(row['steepness'], 2)} times the median one, and {percent(row['flat_share'])} of the "
-        "grid is flatter than a hundredth of it."
+        f"grid is flatter than a hundredth of it.{_gone(row)}"
+    )
+
+
+def _gone(row: dict[str, Any]) -> str:
+    if missing(row["diverged_at_step"]):
+        return ""
+    return (
+        f" Its training diverged at step {plain(row['diverged_at_step'])}: the plane is cut through its last "
+        f"good state, after {counted(int(row['last_good_step']), 'step')}."
     )
 
 

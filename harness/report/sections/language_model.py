@@ -51,15 +51,18 @@ def answer(run: Run) -> Answer | None:
 
 
 def _sentence(found: LanguageModels) -> str:
-    best = records(found.networks.nsmallest(1, "bits_per_character"))[0]
-    words = (
-        f"{best['cell']} with H={best['hidden_size']} takes {significant(best['bits_per_character'])} bits "
-        f"per character in {size(best['memory_bytes'])}"
-    )
+    well = found.networks[found.networks["diverged"] < found.networks["networks"]]
     counting = found.best_ngram
     rival = (
         f"the best counting model, of order {plain(counting['order'])}, takes "
         f"{significant(counting['bits_per_character'])} in {size(counting['memory_bytes'])}"
+    )
+    if well.empty:
+        return f"Every training diverged; {rival}."
+    best = records(well.nsmallest(1, "bits_per_character"))[0]
+    words = (
+        f"{best['cell']} with H={best['hidden_size']} takes {significant(best['bits_per_character'])} bits "
+        f"per character in {size(best['memory_bytes'])}"
     )
     if missing(best["smallest_ngram_bytes"]):
         return f"{words}; {rival}, and none is as good as the network."
@@ -68,11 +71,29 @@ def _sentence(found: LanguageModels) -> str:
 
 
 def _said(row: dict[str, Any]) -> str:
+    named = f"{row['cell']} with H={row['hidden_size']}"
+    if missing(row["said"]):
+        if missing(row["last_good_step"]):
+            return f"{named} {_gone(row)}, before anything was learned."
+        after = counted(int(row["last_good_step"]), "step")
+        return (
+            f"{named} {_gone(row)}; its last good state, after {after}, "
+            f"takes {significant(row['bits_per_character'])} bits per character."
+        )
     text = one_line(row["said"])[:SHOWN_CHARACTERS]
+    diverged = f", {_gone(row)}" if row["diverged"] else ""
     return (
-        f"{row['cell']} with H={row['hidden_size']} learned for {duration(row['training_seconds'])} "
-        f"({counted(int(row['steps']), 'step')}) and says: {text}"
+        f"{named} learned for {duration(row['training_seconds'])} ({counted(int(row['steps']), 'step')}"
+        f"{diverged}) and says: {text}"
     )
+
+
+def _gone(row: dict[str, Any]) -> str:
+    """ "diverged at step 4"; of several trainings how many did, and the first one's step."""
+    at = f"at step {plain(row['diverged_at_step'])}"
+    if row["networks"] == 1:
+        return f"diverged {at}"
+    return f"{plain(row['diverged'])} of {plain(row['networks'])} trainings diverged, first {at}"
 
 
 def _table(found: LanguageModels) -> Table:
@@ -84,7 +105,7 @@ def _table(found: LanguageModels) -> Table:
             *(plain(row[axis]) for axis in varying),
             significant(row["bits_per_character"]),
             size(row["memory_bytes"]),
-            duration(row["training_seconds"]),
+            _gone(row) if row["diverged"] else duration(row["training_seconds"]),
         )
         for row in records(found.networks)
     ]

@@ -67,16 +67,18 @@ def _named(row: Any) -> str:
 
 def _sentence(ends: pd.DataFrame) -> str:
     change = ends["after_nats_per_step"] - ends["before_nats_per_step"]
+    diverged = int(ends["diverged"].sum())
+    gone = f"; {diverged} of {counted(int(ends['seeds'].sum()), 'training')} diverged" if diverged else ""
     sentence = (
         f"Training made the gradient decay more slowly in {int((change > 0).sum())} of "
         f"{counted(len(ends), 'network')}, faster in {int((change < 0).sum())}"
     )
     if change.isna().all():
-        return f"{sentence}."
+        return f"{sentence}{gone}."
     most = ends.iloc[int(change.abs().argmax())]
     return (
         f"{sentence}; it changed most for {_named(most)}: from {_rate(most, 'before')} to "
-        f"{_rate(most, 'after')} nats per step in {counted(int(most['after_step']), 'step')}."
+        f"{_rate(most, 'after')} nats per step in {counted(int(most['after_step']), 'step')}{gone}."
     )
 
 
@@ -104,7 +106,22 @@ def _detail(row: dict[Any, Any]) -> str:
             f"; ‖W_hh‖₂ went from {significant(row['weight_norm_before'])} to "
             f"{significant(row['weight_norm_after'])}"
         )
-    return f"{words}."
+    return f"{words}{_gone(row)}."
+
+
+def _gone(row: dict[Any, Any]) -> str:
+    """Which of its trainings diverged, and what then stands after training."""
+    if not row["diverged"]:
+        return ""
+    several = row["seeds"] > 1
+    who = f"{plain(row['diverged'])} of {plain(row['seeds'])} trainings" if several else "it"
+    at = f"{', first ' if several else ' '}at step {plain(row['diverged_at_step'])}"
+    if missing(row["last_good_step"]):
+        return f"; {who} diverged{at}, before anything was learned"
+    return (
+        f"; {who} diverged{at}: what stands after training is its last good state, after "
+        f"{counted(int(row['last_good_step']), 'step')}"
+    )
 
 
 def _table(found: TrainingDecays) -> Table:

@@ -22,7 +22,8 @@ class Surfaces:
     grids: surface -> rows of the grid: x, y, log10_loss, log10_gradient_norm.
     descents: one row per step: learning_rate, quantity (plain, clipped), start, step, x, y, log10_loss.
     ends: one row per descent: learning_rate, quantity, start, first_loss, last_loss, longest_step, leapt.
-    facts: one row per surface: surface, steepness, flat_share, lowest and highest log10 loss.
+    facts: one row per surface: surface, steepness, flat_share, lowest and highest log10 loss; of a
+        training that diverged diverged_at_step and last_good_step.
     """
 
     grids: dict[str, pd.DataFrame]
@@ -52,6 +53,10 @@ def surfaces(run: Run) -> Surfaces | None:
             "flat_share": float(part["flat_share"].iloc[0]),
             "lowest_log10_loss": float(part["log10_loss"].min()),
             "highest_log10_loss": float(part["log10_loss"].max()),
+            **{
+                fact: float(part[fact].iloc[0]) if fact in part and part[fact].notna().any() else np.nan
+                for fact in ("diverged_at_step", "last_good_step")
+            },
         }
         for name, part in grids.items()
     ]

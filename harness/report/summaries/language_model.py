@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +17,11 @@ STUDY = "language_model"
 @dataclass(frozen=True)
 class LanguageModels:
     """Args:
-    networks: one row per setting (all axes but the seed): bits_per_character (mean over seeds), memory_bytes,
-        training_seconds, said, and `smallest_ngram_bytes`, the least memory with which counting is as good
-        (NaN where no order is).
+    networks: one row per setting (all axes but the seed): bits_per_character (mean over the seeds that did
+        not diverge, or over the last good states where all did), memory_bytes, training_seconds, said (None
+        where all diverged), and `smallest_ngram_bytes`, the least memory with which counting is as good (NaN
+        where no order is); networks, how many trainings; diverged, how many of them did; of the first of
+        these diverged_at_step and last_good_step.
     ngrams: one row per order: bits_per_character, memory_bytes, entries.
     along: one row per setting and step read: bits_per_character, mean over seeds.
     axes: the study's axes without the seed.
@@ -51,7 +54,10 @@ def language_models(run: Run) -> LanguageModels | None:
     rows, curves = [], []
     for setting, part in groups(read, axes):
         last = part.drop_duplicates("key", keep="last")
-        bits = float(last["final_bits_per_character"].astype(float).mean())
+        gone = last.dropna(subset=["diverged_at_step"]) if "diverged_at_step" in last else last[:0]
+        well = last[~last["key"].isin(gone["key"])]
+        told = last if well.empty else well
+        bits = float(told["final_bits_per_character"].astype(float).mean())
         as_good = ngrams[ngrams["bits_per_character"] <= bits]
         rows.append(
             {
@@ -59,8 +65,10 @@ def language_models(run: Run) -> LanguageModels | None:
                 "bits_per_character": bits,
                 "memory_bytes": float(last["memory_bytes_of_network"].iloc[0]),
                 "training_seconds": float(last["training_seconds"].astype(float).mean()),
-                "said": str(last["said"].iloc[0]),
+                "said": None if well.empty else str(well["said"].iloc[0]),
                 "networks": len(last),
+                "diverged": len(gone),
+                **{name: _first(gone, name) for name in ("diverged_at_step", "last_good_step")},
                 "smallest_ngram_bytes": as_good["memory_bytes"].min(),
             }
         )
@@ -86,3 +94,10 @@ def _remark(measured: pd.DataFrame) -> str:
         f"Counting ends at order {highest}: of {characters} different characters, sequences of "
         f"{highest + 1} are too many to be numbered in 63 bits."
     )
+
+
+def _first(gone: pd.DataFrame, name: str) -> float:
+    """Of the training that diverged first; NaN where there is none, or no column."""
+    if gone.empty or name not in gone:
+        return math.nan
+    return float(gone.sort_values("diverged_at_step")[name].astype(float).iloc[0])

@@ -28,7 +28,8 @@ class TrainingDecays:
         (mean over seeds, nats per character).
     losses: one row per setting and step: loss, the training loss, mean over seeds.
     facts: one row per setting, means over seeds: vocabulary_size, uniform_loss, weight_norm_before,
-        weight_norm_after.
+        weight_norm_after; diverged, how many of its trainings did, and of the first of these diverged_at_step
+        and last_good_step.
     axes: the study's axes without the seed; `variant` names initialization, gain and forget bias in one.
     """
 
@@ -96,4 +97,13 @@ def _mean_loss(part: pd.DataFrame, quantity: str) -> Any:
 def _facts(cases: pd.DataFrame) -> pd.DataFrame:
     names = ("vocabulary_size", "uniform_loss", "weight_norm_before", "weight_norm_after")
     found = {name: float(cases[name].astype(float).mean()) if name in cases else np.nan for name in names}
-    return pd.DataFrame([{**found, "seeds": len(cases)}])
+    return pd.DataFrame([{**found, "seeds": len(cases), **_divergence(cases)}])
+
+
+def _divergence(cases: pd.DataFrame) -> dict[str, float]:
+    names = ("diverged_at_step", "last_good_step")
+    gone = cases.dropna(subset=["diverged_at_step"]) if "diverged_at_step" in cases else cases[:0]
+    if gone.empty:
+        return {"diverged": 0, **dict.fromkeys(names, np.nan)}
+    first = gone.astype(dict.fromkeys(names, float)).nsmallest(1, "diverged_at_step")
+    return {"diverged": len(gone), **{name: float(first[name].iloc[0]) for name in names}}
