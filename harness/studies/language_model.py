@@ -90,8 +90,9 @@ class LanguageModel(Study):
     highest_order (of the counting models; below `orders` where more cannot be numbered in 63 bits),
     learned_characters, held_out_characters, training_seconds, said (text drawn from the trained model),
     diverged_at_step (the first step whose loss, gradient or new weights are not finite) and last_good_step
-    (after how many steps loss and gradients were last finite; null where they never were).  A training that
-    diverged is read in that state at the end, later readings are left out, and it says nothing.
+    (after how many steps loss and gradients were last finite; null where they never were); non_finite (how
+    many entries of its gradient were NaN or inf: with the first of them it diverges).  A training that
+    diverged is read in its last good state at the end, later readings are left out, and it says nothing.
     """
 
     name = "language_model"
@@ -134,6 +135,7 @@ class LanguageModel(Study):
         record = Record(model, held_out)
         chosen = {round(axes["steps"] * (i + 1) / axes["evaluations"]) for i in range(axes["evaluations"])}
         diverged = last_good = None
+        non_finite = 0
         record.held_out(0)
         try:
             for step in train(
@@ -147,7 +149,7 @@ class LanguageModel(Study):
                 if step.number in chosen:
                     record.held_out(step.number)
         except TrainingDiverged as error:
-            diverged, last_good = error.step, error.last_good
+            diverged, last_good, non_finite = error.step, error.last_good, error.non_finite
             record.end_with(last_good or 0)
         highest = highest_order(len(corpus.vocabulary), axes["orders"])
         for order in range(1, highest + 1):
@@ -164,6 +166,7 @@ class LanguageModel(Study):
                 "training_seconds": record.training_seconds,
                 "diverged_at_step": diverged,
                 "last_good_step": last_good,
+                "non_finite": non_finite,
                 "said": None
                 if diverged is not None
                 else sample_text(model, corpus.vocabulary, SAID, seed=axes["seed"], temperature=0.7),

@@ -44,7 +44,7 @@ from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from harness.training.tasks import TASKS
-from harness.training.through_time import bind_clipped, why_not_through_time
+from harness.training.through_time import bind_clipped, met_non_finite, why_not_through_time
 from implementations.registry import CELLS
 
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
@@ -99,7 +99,10 @@ class Learning(NetworkStudy):
     not fall that far), log10_norm_before (at the longest lag), and their like after training: of the last
     good state where it diverged, null without one; steps_done; training_seconds of the steps alone and
     checking_seconds of looking at the network in between; clipped_share: what clipping changed, of the steps
-    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back.
+    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back;
+    non_finite: how many entries of gradients were NaN or inf, of all that clipping met on the way back and of
+    the finished gradient, with which a training diverges at once.  On the way back "value" makes ± its
+    threshold of an inf; a NaN stays, and so does either under every other rule.
     """
 
     name = "learning"
@@ -167,6 +170,7 @@ class Learning(NetworkStudy):
             axes["optimizer"], model.weights, axes["learning_rate"], momentum=axes["momentum"]
         )
         diverged = last_good = None
+        non_finite = 0
         try:
             before = record.before()
             record.watch.start()
@@ -189,7 +193,7 @@ class Learning(NetworkStudy):
                 if step.number == axes["steps"]:
                     record.watch.stop()
         except TrainingDiverged as error:
-            diverged, last_good = error.step, error.last_good
+            diverged, last_good, non_finite = error.step, error.last_good, error.non_finite
         except ForwardDiverged as error:
             return Unsupported(str(error))
         record.watch.stop()
@@ -209,6 +213,7 @@ class Learning(NetworkStudy):
                 "training_seconds": record.watch.seconds,
                 "checking_seconds": record.checking_seconds,
                 "clipped_share": record.clipped_share(layer, rule),
+                "non_finite": non_finite + met_non_finite(layer),
             },
         )
 

@@ -77,7 +77,8 @@ class TrainingDecay(NetworkStudy):
     (‖W_hh‖₂), largest_gradient_norm (before clipping), diverged_at_step (the first step whose loss, gradient
     or new weights are not finite) and last_good_step (after how many steps loss and gradients were last
     finite; null where they never were): a training that diverged is measured in that state at the end, and
-    later measurements are left out.
+    later measurements are left out; non_finite: how many entries of its gradient were NaN or inf, with the
+    first of which it diverges.
     """
 
     name = "training_decay"
@@ -122,6 +123,7 @@ class TrainingDecay(NetworkStudy):
         optimizer = Optimizer("adam", model.weights, axes["learning_rate"])
         norms = [0.0]
         diverged = last_good = None
+        non_finite = 0
         try:
             record.take(0)
         except ForwardDiverged as error:
@@ -133,7 +135,7 @@ class TrainingDecay(NetworkStudy):
                 if step.number in chosen:
                     record.take_if_finite(step.number)
         except TrainingDiverged as error:
-            diverged, last_good = error.step, error.last_good
+            diverged, last_good, non_finite = error.step, error.last_good, error.non_finite
             record.end_with(last_good or 0)
         return Measured(
             record.columns,
@@ -145,6 +147,7 @@ class TrainingDecay(NetworkStudy):
                 "largest_gradient_norm": max(norms),
                 "diverged_at_step": diverged,
                 "last_good_step": last_good,
+                "non_finite": non_finite,
             },
         )
 

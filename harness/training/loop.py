@@ -54,13 +54,14 @@ class TrainingDiverged(FloatingPointError):
         what: of these, what.
         last_good: after how many steps the weights stood that the model is left with: the last with which
             loss and gradients were finite; None where there were none, and the model is as it came.
+        non_finite: how many entries of that step's gradients are NaN or inf.
     """
 
-    def __init__(self, step: int, what: str, last_good: int | None = None) -> None:
+    def __init__(self, step: int, what: str, last_good: int | None = None, non_finite: int = 0) -> None:
         super().__init__(
             f"training diverged: {what} is not finite at step {step}; clip, or learn more slowly"
         )
-        self.step, self.last_good = step, last_good
+        self.step, self.last_good, self.non_finite = step, last_good, non_finite
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def train(
         found = _looked_at(model, batch_at(number))
         clipped = rule.apply(found.gradients, model.weights)
         if (what := _not_finite(found.value, clipped.non_finite)) is not None:
-            raise TrainingDiverged(number, what, good.restore())
+            raise TrainingDiverged(number, what, good.restore(), clipped.non_finite)
         good.keep(number - 1)
         optimizer.step(clipped.gradients)
         model.update(model.weights)
@@ -141,17 +142,14 @@ def train(
         yield Step(number, found.value, clipped.norm_before, clipped.norm_after)
     if good.step is not None:
         after = _looked_at(model, batch_at(steps + 1))
-        if (what := _not_finite(after.value, _count_not_finite(after.gradients))) is not None:
-            raise TrainingDiverged(steps + 1, what, good.restore())
+        entries = sum(int(np.count_nonzero(~np.isfinite(array))) for array in after.gradients.values())
+        if (what := _not_finite(after.value, entries)) is not None:
+            raise TrainingDiverged(steps + 1, what, good.restore(), entries)
 
 
 def _looked_at(model: Model, batch: Any) -> LossOf:
     with np.errstate(over="ignore", invalid="ignore"):  # looked at by whoever asked, and named
         return model.loss_and_gradients(batch)
-
-
-def _count_not_finite(gradients: Mapping[str, Array]) -> int:
-    return sum(int(np.count_nonzero(~np.isfinite(array))) for array in gradients.values())
 
 
 def _not_finite(loss: float, entries: int) -> str | None:

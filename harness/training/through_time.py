@@ -55,6 +55,11 @@ def bind_clipped(
     return kind(backend, cell, parameters, dtype, clipping)
 
 
+def met_non_finite(layer: Any) -> int:
+    """How many entries a layer met as NaN or inf on its way back; 0 of one that does not clip there."""
+    return layer.counts.non_finite if isinstance(layer, ThroughTime) else 0
+
+
 @dataclass
 class Counts:
     """What clipping did so far: (step, sample) pairs met and changed, entries met as NaN or inf."""

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from harness.case import Case
+from harness.clipping import Clipping
 from harness.gradients import jacobian_decay, summarize_decay
 from harness.initializations import initialize
 from harness.measure import estimate
@@ -20,8 +21,9 @@ from harness.studies import learning
 from harness.studies.study import STUDIES, Context
 from harness.studies.training_record import spectral_radius
 from harness.training.evaluate import batch_of, score
-from harness.training.model import SequenceModel
+from harness.training.model import Batch, Loss, SequenceModel
 from harness.training.tasks import TASKS
+from harness.training.through_time import Counts
 from implementations.backends.numpy_loop import NumpyLayer
 from implementations.registry import load_backend
 from tests.harness.studying import measure, measured, points
@@ -198,6 +200,37 @@ def test_the_estimate_is_of_sequences_as_long_as_the_task_makes_them(monkeypatch
     monkeypatch.setattr(learning, "estimate_seconds", estimated)
     measure("learning", **{**TINY, "task": ["copy_memory"], "steps": 1})
     assert seen == [26]
+
+
+def test_infinite_gradients_that_a_rule_clamped_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in each backward pass: "value" makes a number of it, so that the loss never tells."""
+    clip = Counts.apply
+    axes = {**TINY, "rule": ["value"], "place": ["state"], "threshold": [1e-3], "steps": 3}
+    assert measured("learning", **axes).facts["non_finite"] == 0
+
+    def stormy(self: Counts, clipping: Clipping, gradient: np.ndarray) -> np.ndarray:
+        if self.met % (7 * len(gradient)) == 0:
+            gradient[0, 0] = np.inf
+        return clip(self, clipping, gradient)
+
+    monkeypatch.setattr(Counts, "apply", stormy)
+    found = measured("learning", **axes)
+    assert found.facts["diverged_at_step"] is None
+    assert found.facts["non_finite"] == 4  # of three steps, and of the look at what came of them
+
+
+@pytest.mark.parametrize("rule", ["none", "global_norm"])
+def test_gradients_that_end_a_training_are_counted(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = SequenceModel.loss_and_gradients
+
+    def stormy(self: SequenceModel, batch: Batch) -> Loss:
+        found = calm(self, batch)
+        found.gradients["bias_hh"][:2] = np.nan
+        return found
+
+    monkeypatch.setattr(SequenceModel, "loss_and_gradients", stormy)
+    found = measured("learning", **{**TINY, "rule": [rule]})
+    assert (found.facts["diverged_at_step"], found.facts["non_finite"]) == (1, 2)
 
 
 def test_what_is_clipped_so_far_down_falls_on_below() -> None:

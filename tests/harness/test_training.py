@@ -215,6 +215,23 @@ def test_the_state_after_the_last_step_is_looked_at_too() -> None:
     assert (found.value.step, found.value.last_good) == (2, 0)
 
 
+def test_entries_that_are_not_finite_are_counted_where_a_training_ends_by_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = model()
+    calm = SequenceModel.loss_and_gradients
+
+    def stormy(self: SequenceModel, batch: Batch) -> Any:
+        found = calm(self, batch)
+        found.gradients["bias_hh"][[2, 5]] = np.inf, np.nan
+        return found
+
+    monkeypatch.setattr(SequenceModel, "loss_and_gradients", stormy)
+    with pytest.raises(TrainingDiverged, match="a gradient is not finite at step 1") as found:
+        list(train(network, lambda step: characters(), Optimizer("sgd", network.weights, 0.1), 2))
+    assert found.value.non_finite == 2
+
+
 def test_a_training_that_never_had_a_finite_loss_has_no_good_state() -> None:
     network = model("rnn_linear")
     network.weights["embedding"][...] = np.inf

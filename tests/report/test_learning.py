@@ -68,6 +68,21 @@ def test_the_sentences_count(tmp_path: Path) -> None:
     assert {"0 of 3", "–", "none"} <= set(next(row for row in found.table.rows if row[1] == "rnn_relu"))
 
 
+def test_gradients_that_were_not_finite_are_told(tmp_path: Path) -> None:
+    def with_count(item: Item, count: int) -> Item:
+        case, outcome = item
+        return case, Measured(outcome.columns, {**outcome.facts, "non_finite": count})
+
+    for counts, told in (((3, 4, 0), ("In 2 of 18", "7 entries")), ((0, 0, 0), ())):
+        listed = [with_count(item, counts[i] if i < 3 else 0) for i, item in enumerate(trainings())]
+        folder = write_run(tmp_path / f"run{sum(counts)}", listed)
+        found = SECTIONS["learning"].answer(Run.read(folder))
+        assert found is not None
+        sentences = [sentence for sentence in found.details if "NaN or infinite" in sentence]
+        assert len(sentences) == bool(told)
+        assert all(words in sentences[0] for words in told)
+
+
 def test_a_norm_that_foretells_the_opposite_says_so(tmp_path: Path) -> None:
     run = Run.read(write_run(tmp_path / "run", list(trainings(learner="rnn_relu", gone="none"))))
     found = learnings(run)

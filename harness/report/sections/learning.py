@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, records
@@ -70,7 +72,22 @@ def _details(found: Learnings) -> list[str]:
                 words += f" (first after {plain(int(solved['solved_at_step'].astype(float).min()))} steps)"
             cells.append(words)
         sentences.append(f"{chosen['task']} at T={chosen['seq_len']}: solved by {', '.join(cells)}.")
-    return sentences
+    return [*sentences, *_non_finite(found.trainings)]
+
+
+def _non_finite(trainings: pd.DataFrame) -> list[str]:
+    """Gradients with NaN or inf in them, and what became of these; nothing of a run that counted none."""
+    if "non_finite" not in trainings:
+        return []
+    met = trainings["non_finite"].fillna(0).astype(int)
+    if not met.any():
+        return []
+    return [
+        f"In {int((met > 0).sum())} of {counted(len(met), 'training')} gradients had NaN or infinite "
+        f"entries, {counted(int(met.sum()), 'entry', 'entries')} in all: on the way back through time the "
+        "rule value makes its threshold of an infinite one, every other stays as it is; a finished gradient "
+        "with one ends the training as diverged."
+    ]
 
 
 def _table(found: Learnings) -> Table:
