@@ -92,7 +92,7 @@ def _run_plan(
         None if corpus is None else str(corpus.resolve()),
     )
     if plan.corpus is not None:
-        read_corpus(plan.corpus)
+        read_corpus(plan.corpus, different=2)
     if dry_run:
         from harness.commands.foretell import foretell
 

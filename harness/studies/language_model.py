@@ -128,7 +128,8 @@ class LanguageModel(Study):
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)
-        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1) + HELD_OUT_STREAMS)
+        at_least = 2 * (axes["seq_len"] + 1) + HELD_OUT_STREAMS
+        corpus = read_corpus(context.corpus, at_least=at_least, different=2)
         seen, unseen = split(corpus, at_least=max(axes["seq_len"], HELD_OUT_STREAMS) + 1)
         held_out = streams(unseen[:HELD_OUT_CHARACTERS], HELD_OUT_STREAMS)
         model = self._model(axes, corpus, context)

@@ -108,7 +108,7 @@ class TrainingDecay(NetworkStudy):
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
-        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1))
+        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1), different=2)
         seen, unseen = split(corpus, at_least=axes["seq_len"] + 1)
         parameters = initialized(case)
         table = embedding(len(corpus.vocabulary), parameters.input_size)

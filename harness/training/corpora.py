@@ -52,16 +52,17 @@ class Corpus:
         return cls(source, vocabulary, rank[inverse].astype(np.int64), starts)
 
 
-def read_corpus(path: str | None = None, *, at_least: int = 1) -> Corpus:
+def read_corpus(path: str | None = None, *, at_least: int = 1, different: int = 1) -> Corpus:
     """The corpus in a file, or the default one.
 
     Args:
         path: a UTF-8 text file; None for the standard library's source.
         at_least: how many characters the caller needs.
+        different: how many different ones: of a text of a single one there is nothing to learn.
 
     Raises:
-        UserError: the file is missing, a directory, unreadable, empty, binary (NUL bytes, or not UTF-8), or
-            shorter than `at_least`.
+        UserError: the file is missing, a directory, unreadable, empty, binary (NUL bytes, or not UTF-8),
+            shorter than `at_least`, or of fewer different characters.
     """
     if path is None:
         source, texts = "the Python standard library's source", _standard_library()
@@ -76,7 +77,15 @@ def read_corpus(path: str | None = None, *, at_least: int = 1) -> Corpus:
             remedy="take a longer text, or a smaller seq_len",
         )
     starts = itertools.accumulate((len(part) for part in texts[:-1]), initial=0)
-    return Corpus.from_text(source, text, tuple(starts))
+    corpus = Corpus.from_text(source, text, tuple(starts))
+    if len(corpus.vocabulary) < different:
+        raise UserError(
+            f"corpus {source}: one character repeated",
+            expected=f"at least {different} different characters",
+            got=repr(corpus.vocabulary),
+            remedy="take a text in which the next character is not certain",
+        )
+    return corpus
 
 
 def _text_of(path: Path) -> str:

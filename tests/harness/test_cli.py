@@ -113,6 +113,14 @@ def test_a_text_that_a_plan_names_and_nobody_can_read_is_refused(tmp_path, corpu
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("a" * 5000, "one character repeated")])
+def test_a_corpus_that_says_nothing_is_refused(tmp_path, text, words):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(text, encoding="utf-8")
+    refused(run_all("--corpus", corpus, "--results", tmp_path / "results"), [words])
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_results_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     plan = write_plan(tmp_path / "plan.toml", GOOD)

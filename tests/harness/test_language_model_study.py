@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from harness.case import Case
+from harness.errors import UserError
 from harness.report import write_report
 from harness.report.drawing import style
 from harness.report.frames import Run
@@ -64,6 +65,13 @@ def test_what_is_held_out_is_learned_from_by_nobody(tmp_path: Path) -> None:
     assert learned[-1] < 1.2
     assert found.facts["final_bits_per_character"] > 3.0
     assert (rows[rows["quantity"] == "ngram"]["bits_per_character"] > 3.0).all()
+
+
+def test_a_text_of_one_character_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "same.txt"
+    path.write_text("a" * 5000, encoding="utf-8")
+    with pytest.raises(UserError, match=r"one character repeated; expected at least 2 different .*; got 'a'"):
+        measured("language_model", corpus=str(path), **TINY)
 
 
 def test_the_settings_reach_the_training(corpus: str) -> None:

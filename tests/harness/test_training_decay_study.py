@@ -177,6 +177,13 @@ def test_a_text_too_short_is_refused(tmp_path: Path) -> None:
         measured("training_decay", cell=["lstm"], corpus=str(short), **TINY)
 
 
+def test_a_text_of_one_character_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "same.txt"
+    path.write_text("a" * 5000, encoding="utf-8")
+    with pytest.raises(UserError, match=r"one character repeated; expected at least 2 different .*; got 'a'"):
+        measured("training_decay", cell=["gru"], corpus=str(path), **TINY)
+
+
 def test_only_text_is_trained_on() -> None:
     with pytest.raises(ValidationError, match="unknown inputs 'noise'"):
         points("training_decay", cell=["lstm"], inputs=["noise"], **TINY)
