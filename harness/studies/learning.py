@@ -1,7 +1,8 @@
 """Learning over long lags: does a network solve a task that needs a memory, and did its decay foretell it?
 
 Before the first step the decay of ∂h_t/∂h_k is measured on the task's own sequences; then the network is
-trained until it solves the task by its published criterion, or its steps are used up, or it diverges.
+trained until it solves the task by its published criterion, or its steps are used up, or it diverges.  The
+decay is measured along the way, and at the end.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class LearningAxes(StudyAxes):
     learning_rate: list[Positive] = [1e-3]
     steps: Size = 2000
     check_every: Size = 100
-    """After how many steps the task is tried on held-out sequences, and the decay measured again."""
+    """After how many steps the task is tried on held-out sequences; at eight of these, evenly over
+    the training, the decay is measured again."""
     samples: Size = 4
     """Sequences that the decay is measured on."""
     seed: list[Seed] = [0, 1, 2]
@@ -88,9 +90,10 @@ class Learning(NetworkStudy):
     """Columns: quantity, step, loss, error_rate, gradient_norm, clipped_norm, spectral_radius, lag,
     log10_spectral_norm, seconds.  The quantity of a row is "step" (the batch's loss, the norm of the
     parameters' gradient before and after clipping), "score" (loss and share of wrong answers on held-out
-    sequences, the spectral radius of W_hh where it is square, seconds of training so far) or "decay"
-    (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in log10; an exact zero is −inf).  What a row of its kind
-    does not have is null.
+    sequences, the spectral radius of W_hh, of a gated cell that of its candidate's block (g of an LSTM, n of
+    a GRU), seconds of training so far) or "decay" (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in log10; an
+    exact zero is −inf): before and after training at all lags, at eight checks along the way at eight, from 1
+    to T in equal ratios.  What a row of its kind does not have is null.
 
     Facts: parameters (how many numbers the cell has), baseline (what knowing nothing costs), criterion,
     solved, solved_at_step, diverged_at_step (the first step whose loss, gradient or new weights are not

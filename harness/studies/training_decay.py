@@ -41,9 +41,10 @@ from harness.studies.study import (
     one_of,
     or_none,
 )
+from harness.studies.training_record import recurrent_radius
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
-from harness.training.loop import TrainingDiverged, train
+from harness.training.loop import Step, TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.objectives import cross_entropy
 from harness.training.optimizers import Optimizer
@@ -69,9 +70,12 @@ class TrainingDecayAxes(NetworkAxes):
 
 
 class TrainingDecay(NetworkStudy):
-    """Columns: quantity, step, lag, sample, log10_spectral_norm, loss.  The quantity of a row is "decay"
-    (‖∂h_t/∂h_k‖₂ after `step` steps, on held-out text; an exact zero is −inf), "loss" (of the batch of that
-    step, nats per character) or "held_out_loss"; what a row of its kind does not have is null.
+    """Columns: quantity, step, lag, sample, log10_spectral_norm, loss, gradient_norm, clipped_norm,
+    spectral_radius.  The quantity of a row is "decay" (‖∂h_t/∂h_k‖₂ after `step` steps, on held-out text; an
+    exact zero is −inf), "loss" (of the batch of that step, nats per character; the norm of the parameters'
+    gradient before and after clipping; the spectral radius of W_hh after the step, of a gated cell that of
+    its candidate's block, g of an LSTM, n of a GRU) or "held_out_loss"; what a row of its kind does not have
+    is null.
 
     Facts: vocabulary_size, uniform_loss (ln V, what knowing nothing costs), weight_norm_before and _after
     (‖W_hh‖₂), largest_gradient_norm (before clipping), diverged_at_step (the first step whose loss, gradient
@@ -130,7 +134,7 @@ class TrainingDecay(NetworkStudy):
             return Unsupported(str(error))
         try:
             for step in train(model, text, optimizer, axes["steps"], clipping=rule):
-                record.add("loss", step.number, loss=step.loss)
+                record.step(step)
                 norms.append(step.gradient_norm)
                 if step.number in chosen:
                     record.take_if_finite(step.number)
@@ -161,8 +165,22 @@ class Record:
 
     def __init__(self, cell: str, model: SequenceModel, held_out: NDArray[np.int64], samples: int) -> None:
         self.cell, self.model, self.held_out, self.samples = cell, model, held_out, samples
-        names = ("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss")
+        names = (
+            *("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss"),
+            *("gradient_norm", "clipped_norm", "spectral_radius"),
+        )
         self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+
+    def step(self, step: Step) -> None:
+        """What is known of a step, at its end."""
+        self.add(
+            "loss",
+            step.number,
+            loss=step.loss,
+            gradient_norm=step.gradient_norm,
+            clipped_norm=step.clipped_norm,
+            spectral_radius=recurrent_radius(self.cell, self.model.parameters.weight_hh),
+        )
 
     def take(self, step: int) -> None:
         """Measure the decay and the loss on held-out text after `step` steps.

@@ -1,8 +1,9 @@
-"""The record of one training on a task: its rows, the decay before and after, and how long it took."""
+"""The record of one training on a task: its rows, the decay before, along and after, and how long it took."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,14 @@ from harness.studies.rows import leave_out
 from harness.training.evaluate import score
 from harness.training.model import SequenceModel
 from harness.training.tasks import Task
+from implementations.registry import CELLS
 
 _OBSERVED = 10
 """Name of the random stream of the sequences that the decay is measured on."""
+DECAYS, LAGS_ALONG = 8, 8
+"""At how many checks, evenly over a training, the decay is measured along the way, and at how many lags."""
+CANDIDATES = ("g", "n")
+"""What cells call the gate that proposes the new content, as a simple RNN does with the whole of its W_hh."""
 COLUMNS = (
     *("quantity", "step", "loss", "error_rate", "gradient_norm", "clipped_norm"),
     *("spectral_radius", "lag", "log10_spectral_norm", "seconds"),
@@ -51,6 +57,8 @@ class Record:
         self.task, self.model = task, model
         rng = np.random.default_rng([self.seed, _OBSERVED])
         self._inputs = task.batch(rng, self.seq_len, axes["samples"]).inputs
+        self._lags = chosen_lags(len(self._inputs))
+        self._looked_along = intervals(axes["steps"], axes["check_every"])
         self.solved_at: int | None = None
         self.last_step = 0
         self.watch, self.checking_seconds = Stopwatch(), 0.0
@@ -64,11 +72,14 @@ class Record:
             column.append(row.get(name))
 
     def check(self, step: int) -> bool:
-        """Try the task on held-out sequences; True where it is solved.  No time of training."""
+        """Try the task on held-out sequences; True where it is solved.  No time of training.
+
+        At some of the checks the decay is measured too, where the network reaches it.
+        """
         self.watch.stop()
         started = time.perf_counter()
         found = score(self.model, self.task, self.seq_len, seed=self.seed)
-        radius = spectral_radius(self.model.parameters.weight_hh)
+        radius = recurrent_radius(self.cell, self.model.parameters.weight_hh)
         self.add(
             "score",
             step,
@@ -79,6 +90,9 @@ class Record:
         )
         if self.task.solved(found):
             self.solved_at = step
+        elif step in self._looked_along:
+            with suppress(ForwardDiverged, ValueError):
+                self._decay(step, along(self._lags))
         self.checking_seconds += time.perf_counter() - started
         self.watch.start()
         return self.solved_at is not None
@@ -89,7 +103,7 @@ class Record:
         Raises:
             ForwardDiverged: the network reached inf or NaN.
         """
-        self._start = self._decay(0)
+        self._start = self._decay(0, self._lags)
         return _facts(self._start, "before")
 
     def after(self, step: int | None) -> dict[str, Scalar]:
@@ -106,7 +120,7 @@ class Record:
         if step == 0:
             return _facts(self._start, "after")
         try:
-            return _facts(self._decay(step), "after")
+            return _facts(self._decay(step, self._lags), "after")
         except (ForwardDiverged, ValueError):
             return _facts(None, "after")
 
@@ -122,8 +136,7 @@ class Record:
         )
         return float(np.mean(after < before)) if len(before) else None
 
-    def _decay(self, step: int) -> DecaySummary:
-        lags = chosen_lags(len(self._inputs))
+    def _decay(self, step: int, lags: NDArray[np.int64]) -> DecaySummary:
         found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
         norms = found.log10_spectral_norm["hh"]
         for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
@@ -131,8 +144,30 @@ class Record:
         return summarize_decay(lags, norms[:, None, :])
 
 
+def intervals(steps: int, check_every: int) -> set[int]:
+    """The checks at which the decay is measured along the way; after the last step it is measured anyway."""
+    checks = steps // check_every
+    return {check_every * round(checks * i / DECAYS) for i in range(1, DECAYS + 1)} - {0, steps}
+
+
+def along(lags: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of the lags, from 1 to the longest in equal ratios."""
+    places = np.searchsorted(lags, np.rint(np.geomspace(1, lags[-1], LAGS_ALONG)))
+    return lags[np.unique(places)]
+
+
+def recurrent_radius(cell: str, weight_hh: NDArray[np.float64]) -> float | None:
+    """max |λ| of W_hh, of a gated cell of the block of its candidate (g of an LSTM, n of a GRU).
+
+    None where a cell has gates and none of them is called so, and where an entry is not finite.
+    """
+    known = CELLS[cell]
+    candidates = known.gates if len(known.gates) == 1 else [q for q in known.gates if q in CANDIDATES]
+    return spectral_radius(known.gate(weight_hh, candidates[0])) if len(candidates) == 1 else None
+
+
 def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
-    """max |λ| of W_hh; of a gated cell None, since its W_hh is several matrices."""
+    """max |λ| of a matrix; None where it is not square, or not finite."""
     rows, columns = weight_hh.shape
     if rows != columns or not np.isfinite(weight_hh).all():
         return None

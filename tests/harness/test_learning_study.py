@@ -25,7 +25,7 @@ from harness.training.model import Batch, Loss, SequenceModel
 from harness.training.tasks import TASKS
 from harness.training.through_time import Counts
 from implementations.backends.numpy_loop import NumpyLayer
-from implementations.registry import load_backend
+from implementations.registry import CELLS, load_backend
 from tests.harness.studying import measure, measured, points
 
 TINY: dict[str, Any] = {
@@ -267,6 +267,42 @@ def test_a_rule_comes_once_for_what_it_does_not_look_at() -> None:
         ("global_norm", "state", 1.0, None),
         ("truncated", "state", None, 3),
     ]
+
+
+def test_the_decay_is_measured_at_intervals_too() -> None:
+    """At eight checks, evenly over the training, at a few lags; at the end at all of them, as at the start.
+
+    Each is that of a training that ends there.
+    """
+    axes = {**TINY, "seq_len": [20], "steps": 40, "check_every": 2, "learning_rate": [1e-3]}
+    decay = rows_of(measured("learning", **axes), "decay")
+    assert sorted(set(decay["step"])) == [0, 4, 10, 16, 20, 24, 30, 36, 40]
+    sizes = decay.groupby("step").size()
+    assert sizes[0] == sizes[40] == 21
+    assert (sizes.drop([0, 40]) <= 8).all()
+    assert not decay.duplicated(["step", "lag"]).any()
+    along = decay[decay["step"] == 20].set_index("lag")["log10_spectral_norm"]
+    assert along.index.tolist()[-1] == 20
+    shorter = rows_of(measured("learning", **{**axes, "steps": 20}), "decay")
+    ends = shorter[shorter["step"] == 20].set_index("lag")["log10_spectral_norm"]
+    np.testing.assert_allclose(along.astype(float), ends[along.index].astype(float), rtol=1e-9)
+
+
+def test_a_training_that_is_solved_at_an_interval_has_one_decay_there() -> None:
+    decay = rows_of(measured("learning", **{**TINY, "check_every": 10}), "decay")
+    assert len(set(decay["step"])) > 2
+    assert not decay.duplicated(["step", "lag"]).any()
+    assert (decay[decay["step"] == decay["step"].max()]["lag"] == np.arange(7)).all()
+
+
+@pytest.mark.parametrize(("cell", "gate"), [("gru", "n"), ("lstm", "g"), ("lstm_no_input_gate", "g")])
+def test_of_a_gated_cell_the_radius_is_the_candidates(cell: str, gate: str) -> None:
+    still = {"cell": [cell], "learning_rate": [1e-30], "steps": 2, "check_every": 1}
+    scores = rows_of(measured("learning", **{**TINY, **still}), "score")
+    start = initialize("pytorch_uniform", cell, 2, 16, seed=0)
+    block = CELLS[cell].gate(start.weight_hh, gate)
+    expected = np.abs(np.linalg.eigvals(block)).max()
+    np.testing.assert_allclose(scores["spectral_radius"].astype(float), expected, rtol=1e-5)
 
 
 def test_the_radius_of_one_matrix_only() -> None:

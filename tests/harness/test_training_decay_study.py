@@ -19,6 +19,7 @@ from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.studies.training_decay import measured_steps
+from implementations.registry import CELLS
 from tests.harness.studying import SMALL, measure, measured, points
 from tests.report.synthetic import write_run
 
@@ -100,6 +101,27 @@ def test_gradients_are_clipped(corpus: str) -> None:
     found = measured("training_decay", cell=["gru"], threshold=1e-20, corpus=corpus, **TINY)
     rows = pd.DataFrame(found.columns)
     assert rows["loss"].dropna().to_numpy(float) == pytest.approx(np.log(5), rel=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_every_step_has_its_gradient_raw_and_clipped_and_the_radius(corpus: str, cell: str) -> None:
+    axes = {**TINY, "cell": [cell], "threshold": 0.05}
+    rows = pd.DataFrame(measured("training_decay", corpus=corpus, **axes).columns)
+    steps = rows[rows["quantity"] == "loss"]
+    raw, clipped = (steps[name].to_numpy(float) for name in ("gradient_norm", "clipped_norm"))
+    assert len(raw) == 30
+    np.testing.assert_allclose(clipped, np.minimum(raw, 0.05), rtol=1e-5)
+    assert (clipped < raw).any()
+    radius = steps["spectral_radius"].to_numpy(float)
+    assert np.isfinite(radius).all()
+    assert len(set(radius)) > 20
+    still = pd.DataFrame(
+        measured("training_decay", corpus=corpus, **{**axes, "learning_rate": [1e-30]}).columns
+    )
+    start = initialize("pytorch_uniform", cell, 5, 5)
+    block = start.weight_hh if cell == "rnn_tanh" else CELLS[cell].gate(start.weight_hh, "g")
+    expected = np.abs(np.linalg.eigvals(block)).max()
+    np.testing.assert_allclose(still["spectral_radius"].dropna().to_numpy(float), expected, rtol=1e-5)
 
 
 def test_it_is_the_same_twice(corpus: str) -> None:
