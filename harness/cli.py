@@ -21,6 +21,7 @@ from harness.commands.exchange import export, import_
 from harness.commands.lists import list_command
 from harness.commands.options import Redact, Results
 from harness.commands.run import run
+from harness.commands.train import train
 from harness.errors import Interrupted, UserError
 from harness.signals import exit_status
 from harness.text import one_line
@@ -77,6 +78,7 @@ for _name, _command in (
     ("export", export),
     ("import", import_),
     ("list", list_command),
+    ("train", train),
 ):
     app.command(_name)(_command)
 
