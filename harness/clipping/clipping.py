@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class Clipping:
 
     Raises:
         UnknownName: (a KeyError) no such rule; the message names the nearest.
-        ValueError: a threshold that is absent, NaN or not positive; steps that are absent or below 1; a
-            place where this rule cannot act.
+        ValueError: a threshold that is absent, NaN or not positive; steps that are absent, below 1 or not
+            whole; a place where this rule cannot act.
     """
 
     rule: str
@@ -65,8 +66,8 @@ class Clipping:
             raise ValueError(f"threshold must be > 0, got {self.threshold}")
         if self.steps is None and "steps" in definition.needs:
             raise ValueError(f"clipping rule {self.rule!r} needs steps >= 1, got none")
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if self.steps is not None and (not _whole(self.steps) or self.steps < 1):
+            raise ValueError(f"steps must be a whole number of at least 1, got {self.steps}")
 
     def clip(self, gradients: Mapping[str, Any]) -> dict[str, Any]:
         """New gradients by this rule, for one that reads no parameters, and no more: nothing is counted and
@@ -112,6 +113,10 @@ def why_not(rule: str, place: str) -> str | None:
         f"clipping rule {rule!r} cannot act at place {place!r}: {definition.why_not_elsewhere}; "
         f"it can at {', '.join(definition.places)}"
     )
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def _to_float64(array: Any) -> Any:

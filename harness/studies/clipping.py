@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
-from harness.clipping.clipping import why_not
 from harness.clipping.norms import Norm
 from harness.gradients import Adjoint, ForwardDiverged, adjoint_decay
 from harness.gradients.trajectory import run_forward
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
+from harness.studies.rules_and_places import each_once, why_not_had
 from harness.studies.study import STUDIES, Context, Positive, Size, StudyAxes, known, one_of
 from implementations.contract import Parameters
 
@@ -54,22 +54,12 @@ class ClippingStudy(NetworkStudy):
     products_per_step = 0.5
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
-        """Every combination of rule and place that can be had; what a rule does not look at comes once."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            rule, place = str(point["rule"]), str(point["place"])
-            needs = CLIPPING_RULES[rule].needs
-            if why_not(rule, place) or ("steps" in needs and point["steps"] is None):
-                continue
-            if not needs:
-                point = {**point, "place": "parameters"}
-            if "threshold" not in needs:
-                point = {**point, "threshold": None}
-            if "steps" not in needs:
-                point = {**point, "steps": None}
-            if (identity := tuple(point.values())) not in seen:
-                seen.add(identity)
-                yield point
+        """Every combination; what a rule does not look at comes once, and so does what cannot be had."""
+        return each_once(super().points(axes), "steps")
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        """The reason where the initialization, or the rule at its place, cannot be had."""
+        return super().why_not(case, context) or why_not_had(case.axes, "steps")
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)

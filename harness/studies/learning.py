@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
-from harness.clipping.clipping import why_not
 from harness.gradients import ForwardDiverged
 from harness.initializations import initialize
 from harness.measure.estimate import estimate_seconds, why_not_here, why_too_long
@@ -23,6 +22,7 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkStudy, training_seconds
+from harness.studies.rules_and_places import each_once, why_not_had
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -114,27 +114,15 @@ class Learning(NetworkStudy):
     Axes: ClassVar[type[StudyAxes]] = LearningAxes
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
-        """Every combination of rule and place that exists; what a rule does not look at comes once."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            rule = str(point["rule"])
-            needs = CLIPPING_RULES[rule].needs
-            if why_not(rule, str(point["place"])) and rule != "none":
-                point = {**point, "place": CLIPPING_RULES[rule].places[0]}
-            if not needs:
-                point = {**point, "place": "parameters"}
-            if "threshold" not in needs:
-                point = {**point, "threshold": None}
-            if "steps" not in needs:
-                point = {**point, "truncate": None}
-            if (identity := tuple(point.values())) not in seen:
-                seen.add(identity)
-                yield point
+        """Every combination; what a rule does not look at comes once, and so does what cannot be had."""
+        return each_once(super().points(axes), "truncate")
 
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)
+        if reason := super().why_not(case, context) or why_not_had(axes, "truncate"):
+            return reason
         task, rule = TASKS[axes["task"]], clipping_of(case)
-        if reason := super().why_not(case, context) or why_not_through_time(axes["cell"], rule):
+        if reason := why_not_through_time(axes["cell"], rule):
             return reason
         if reason := task.why_unavailable():
             return reason

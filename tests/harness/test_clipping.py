@@ -169,8 +169,9 @@ def test_other_bad_arguments_are_refused() -> None:
         Clipping("value", 1.0, place="states")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs steps"):
         Clipping("truncated")
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
-        Clipping("truncated", steps=0)
+    for steps in (0, 2.5, True):
+        with pytest.raises(ValueError, match=f"steps must be a whole number of at least 1, got {steps}"):
+            Clipping("truncated", steps=steps)  # type: ignore[arg-type] # which is the point
     with pytest.raises(ValueError, match="needs the parameters too: missing a"):
         Clipping("adaptive", 0.1).apply({"a": np.ones(2)})
 

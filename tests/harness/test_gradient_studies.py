@@ -151,17 +151,27 @@ def test_lags_are_few_enough_and_reach_both_ends(seq_len: int, count: int) -> No
     assert abs(len(lags) - count) < 10
 
 
-def test_clipping_leaves_out_what_cannot_be_had() -> None:
+def test_a_rule_and_place_that_cannot_be_had_come_once() -> None:
+    """For the first network; what can be had comes for each of them."""
     found = points(
         "clipping",
-        cell=["rnn_tanh"],
+        cell=["rnn_tanh", "lstm"],
         rule=["none", "global_norm", "per_sample_norm", "adaptive", "truncated"],
+        place=["parameters", "state"],
         threshold=[0.1, 1.0],
         steps=3,
         **SMALL,
     )
-    pairs = [(p["rule"], p["place"], p["threshold"]) for p in found]
-    assert pairs == [
+    tanh, lstm = (
+        [(p["rule"], p["place"], p["threshold"]) for p in found if p["cell"] == cell]
+        for cell in ("rnn_tanh", "lstm")
+    )
+    impossible = [
+        ("per_sample_norm", "parameters", None),
+        ("adaptive", "state", None),
+        ("truncated", "parameters", None),
+    ]
+    assert lstm == [
         ("none", "parameters", None),
         ("global_norm", "parameters", 0.1),
         ("global_norm", "parameters", 1.0),
@@ -173,6 +183,20 @@ def test_clipping_leaves_out_what_cannot_be_had() -> None:
         ("adaptive", "parameters", 1.0),
         ("truncated", "state", None),
     ]
+    assert sorted(tanh, key=str) == sorted([*lstm, *impossible], key=str)
+
+
+@pytest.mark.parametrize(
+    ("axes", "reason"),
+    [
+        ({"rule": ["adaptive"], "place": ["state"]}, "'adaptive' cannot act at place 'state'"),
+        ({"rule": ["truncated"], "place": ["state"]}, "how many steps back it goes: set steps"),
+    ],
+)
+def test_clipping_that_cannot_be_had_says_so(axes: dict[str, Any], reason: str) -> None:
+    found = measure("clipping", cell=["rnn_tanh"], threshold=[0.1, 1.0], **axes, **SMALL)
+    assert isinstance(found, Unsupported)
+    assert reason in found.reason
 
 
 @pytest.mark.parametrize("loss", ["last", "all"])

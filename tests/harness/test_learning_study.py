@@ -246,6 +246,12 @@ def test_what_cannot_be_had_is_unsupported() -> None:
     gates = measure("learning", **{**TINY, "rule": ["value"], "place": ["gates"]})
     assert isinstance(gates, Unsupported)
     assert "cannot be had for gru" in gates.reason
+    elsewhere = measure("learning", **{**TINY, "rule": ["adaptive"], "place": ["state"]})
+    assert isinstance(elsewhere, Unsupported)
+    assert "'adaptive' cannot act at place 'state'" in elsewhere.reason
+    endless = measure("learning", **{**TINY, "rule": ["truncated"], "place": ["state"]})
+    assert isinstance(endless, Unsupported)
+    assert endless.reason.endswith("how many steps back it goes: set truncate")
 
 
 def test_a_task_whose_data_are_absent_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +271,7 @@ def test_a_rule_comes_once_for_what_it_does_not_look_at() -> None:
         ("global_norm", "parameters", 1.0, None),
         ("global_norm", "state", 0.1, None),
         ("global_norm", "state", 1.0, None),
+        ("truncated", "parameters", None, 3),  # which says that it cannot be had
         ("truncated", "state", None, 3),
     ]
 

@@ -1,0 +1,49 @@
+"""Rules × places as the axes of a study: each combination once for what it looks at, none left out unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from harness.case import Scalar
+from harness.clipping import CLIPPING_RULES
+from harness.clipping.clipping import why_not
+
+
+def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[str, Scalar]]:
+    """The points, each once for what its rule does not look at.
+
+    A rule × place that cannot be had comes once, for the first network it was asked for: the plan says that
+    it cannot be had, and says it once.
+
+    Args:
+        steps: the axis that holds how many steps back "truncated" goes.
+    """
+    seen: set[tuple[Scalar, ...]] = set()
+    refused: set[tuple[Scalar, Scalar]] = set()
+    for point in points:
+        needs = CLIPPING_RULES[str(point["rule"])].needs
+        if not needs:
+            point = {**point, "place": "parameters"}
+        if "steps" not in needs:
+            point = {**point, steps: None}
+        refusal = why_not_had(point, steps)
+        if "threshold" not in needs or refusal:
+            point = {**point, "threshold": None}
+        pair = (point["rule"], point["place"])
+        if (identity := tuple(point.values())) in seen or pair in refused:
+            continue
+        seen.add(identity)
+        if refusal:
+            refused.add(pair)
+        yield point
+
+
+def why_not_had(axes: Mapping[str, Any], steps: str) -> str | None:
+    """Why this rule cannot be had at this place with these settings, or None where it can."""
+    rule, place = str(axes["rule"]), str(axes["place"])
+    if reason := why_not(rule, place):
+        return reason
+    if "steps" in CLIPPING_RULES[rule].needs and axes[steps] is None:
+        return f"clipping rule {rule!r} needs to be told how many steps back it goes: set {steps}"
+    return None
