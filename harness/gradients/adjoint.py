@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from harness.clipping import Clipping
 from harness.gradients.factors import Slopes
-from harness.gradients.namespace import cast_like, namespace_of
+from harness.gradients.namespace import as_float64, cast_like, namespace_of
+from harness.gradients.onestep import gates_pass_on
 from harness.gradients.pulled import Pulled, checked, log10_norms, plain, plain_weight
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
 from implementations.contract import Parameters
+from implementations.registry import CELLS
 
 Native = Any
 
@@ -32,8 +34,8 @@ class Adjoint:
     log10_total: (T+1, B), log10 ‖dL/dh_k‖₂ for k = 0…T, after clipping; an exact zero is −inf.
     log10_direct: (T+1, B), the part that the loss sends to h_k itself (at T also grad_final_state).
     parameters: name -> dL/d parameter, after clipping at whichever place.
-    clipped: (T+1, B), where clipping at place "state" changed δ_k; with "truncated", where some loss gradient
-        would have come from further than its steps.
+    clipped: (T+1, B), where clipping at place "state" changed δ_k, at "gates" the gradients of the step that
+        made h_k; with "truncated", where some loss gradient would have come from further than its steps.
     non_finite: entries that clipping met as NaN or inf.
     """
 
@@ -64,19 +66,18 @@ def adjoint_decay(
         grad_output: (T, B, H), dL/d output; zeros where None.
         grad_final_state: tuple of (B, H) in the cell's order, dL/d final state; zeros where None.
         clipping: at place "state" it acts on δ_k at every k, T and 0 included, on an LSTM's δh and δc
-            separately; at place "parameters" on the finished parameter gradients, and changes no δ_k.
+            separately; at place "gates" on the gradients of a step's pre-activations, all of its gates
+            together, before any of them goes on to h or to a parameter; at place "parameters" on the
+            finished parameter gradients, and changes no δ_k.
         dtype, device: see `run_forward`.
 
     Raises:
         ValueError: what `run_forward` refuses; no gradient at all; shapes that do not fit; clipping at the
-            gates, whose gradients this recurrence does not pass through one by one.
+            gates of a cell whose gates cannot be had so.
         ForwardDiverged: the network reached inf or NaN.
     """
-    if clipping is not None and clipping.place == "gates":
-        raise ValueError(
-            "clipping at place 'gates' cannot be had here: the recurrence of δ_k passes through whole steps; "
-            "it can at state, parameters"
-        )
+    if (reason := why_not_at_gates(cell, clipping)) is not None:
+        raise ValueError(reason)
     trajectory = run_forward(
         cell, parameters, inputs, initial_state=initial_state, dtype=dtype, device=device
     )
@@ -90,6 +91,17 @@ def adjoint_decay(
     outcome = clipping.apply(found.parameters, trajectory.parameters.arrays())
     return Adjoint(
         found.log10_total, found.log10_direct, outcome.gradients, found.clipped, outcome.non_finite
+    )
+
+
+def why_not_at_gates(cell: str, clipping: Clipping | None) -> str | None:
+    """Why this cell cannot be clipped at its gates, or None where it can, or need not."""
+    if clipping is None or clipping.place != "gates" or gates_pass_on(CELLS[cell]):
+        return None
+    able = ", ".join(name for name, known in CELLS.items() if gates_pass_on(known))
+    return (
+        f"clipping at place 'gates' cannot be had for {cell}: its gates read the cell state or one another's "
+        f"past, or the state is their pre-activation; it can for {able}"
     )
 
 
@@ -128,7 +140,9 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
     space, slopes = trajectory.space, Slopes(trajectory)
     native = [space.put(own) for own in direct]
     gradients = {name: space.zeros(a.shape) for name, a in trajectory.parameters.arrays().items()}
-    at_state = clipping if clipping is not None and clipping.place == "state" else None
+    at_state, at_gates = (
+        clipping if clipping is not None and clipping.place == place else None for place in ("state", "gates")
+    )
     norms, clipped, non_finite = [], [], []
     delta = Pulled.of([own[-1][:, None] for own in native])
     for k in range(trajectory.seq_len, -1, -1):
@@ -137,13 +151,20 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
             exponent = delta.exponent
             delta, reached = delta.through(slopes.step, of_step)
             # Parameter gradients sum over the samples, and so need δ in plain numbers.
-            _add(trajectory, gradients, k + 1, _in_plain(reached, exponent), of_step, slopes)
+            reached = _in_plain(reached, exponent)
+            if at_gates is not None:
+                delta, reached, changed, count = _clip_gates(delta, reached, of_step, slopes, at_gates)
+                clipped.append(changed)
+                non_finite.append(count)
+            _add(trajectory, gradients, k + 1, reached, of_step, slopes)
             delta = delta.plus(Pulled.of([own[k][:, None] for own in native]))
         if at_state is not None:
             delta, changed, count = _clip(delta, at_state)
             clipped.append(changed)
             non_finite.append(count)
         norms.append(log10_norms(delta.parts[0][:, 0], delta.exponent[:, 0]))
+    if at_gates is not None:  # no gate made the state that is given
+        clipped.append(space.xp.zeros_like(clipped[-1]))
     total = checked(space.get(space.xp.stack(norms))[::-1])
     return Adjoint(
         total,
@@ -152,6 +173,31 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
         space.get(space.xp.stack(clipped))[::-1] if clipped else np.zeros(total.shape, bool),
         int(space.get(space.xp.stack(non_finite)).sum()) if non_finite else 0,
     )
+
+
+def _clip_gates(
+    delta: Pulled,
+    reached: tuple[Native, ...],
+    of_step: tuple[Native, ...],
+    slopes: Slopes,
+    clipping: Clipping,
+) -> tuple[Pulled, tuple[Native, ...], Native, Native]:
+    """δ without what the rule took off the gates, what is left at them; which samples; entries not finite.
+
+    Args:
+        reached: in plain numbers.
+    """
+    gates = reached[0]
+    xp = namespace_of(gates)
+    wide = as_float64(gates[:, 0])
+    new = clipping.clip({"gates": wide})["gates"]
+    changed = ((new != wide) & ~xp.isnan(wide)).any(1)
+    new = xp.where(changed[:, None], cast_like(new, gates), gates[:, 0])[:, None]
+    less, _ = slopes.step.through_gates(new - gates, of_step)
+    others = [xp.zeros_like(part) for part in delta.parts[1:]]
+    # what the gates pass on is linear in their gradient
+    delta = delta.plus(Pulled.of([less, *others]))
+    return delta, (new, slopes.step.through_gates(new, of_step)[1]), changed, (~xp.isfinite(wide)).sum()
 
 
 def _in_plain(reached: tuple[Native, ...], exponent: Native) -> tuple[Native, ...]:

@@ -17,6 +17,7 @@ from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
 from harness.clipping.norms import Norm
 from harness.gradients import Adjoint, ForwardDiverged, adjoint_decay
+from harness.gradients.adjoint import why_not_at_gates
 from harness.gradients.trajectory import run_forward
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
@@ -31,7 +32,7 @@ _READOUT = 4
 
 class ClippingAxes(NetworkAxes):
     rule: list[Annotated[str, known(CLIPPING_RULES)]] = ["global_norm", "value", "per_sample_norm"]
-    place: list[Annotated[str, one_of("place", PLACES[:2])]] = ["parameters", "state"]
+    place: list[Annotated[str, one_of("place", PLACES)]] = ["parameters", "state"]
     threshold: list[Positive] = [0.01, 0.1, 1.0]
     loss: list[Annotated[str, one_of("loss", LOSSES)]] = ["last"]
     steps: Size | None = None
@@ -43,8 +44,8 @@ class ClippingStudy(NetworkStudy):
 
     Facts: parameter_norm_unclipped, parameter_norm_clipped (2-norm of all parameters' gradients together),
     cosine of the angle between the two (null where one is zero or not finite), clipped_steps_fraction (of the
-    T + 1 steps, those at which some sample's δ was changed), clipped_samples_fraction (of all steps and
-    samples), non_finite (entries that the rule met as NaN or inf).
+    T + 1 steps, those at which some sample's δ was changed; at the gates, of the T steps that have gates),
+    clipped_samples_fraction (of all steps and samples), non_finite (entries that the rule met as NaN or inf).
     """
 
     name = "clipping"
@@ -59,12 +60,14 @@ class ClippingStudy(NetworkStudy):
 
     def why_not(self, case: Case, context: Context) -> str | None:
         """The reason where the initialization, or the rule at its place, cannot be had."""
-        return super().why_not(case, context) or why_not_had(case.axes, "steps")
+        if reason := super().why_not(case, context) or why_not_had(case.axes, "steps"):
+            return reason
+        return why_not_at_gates(str(case.axes["cell"]), _rule(case))
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
         parameters, inputs = draw_network(case, context)
-        rule = Clipping(axes["rule"], axes["threshold"], axes["place"], axes["steps"])
+        rule = _rule(case)
         try:
             grad_output = loss_gradient(axes["cell"], parameters, inputs, axes["loss"], axes["seed"])
             plain, clipped = (
@@ -73,7 +76,13 @@ class ClippingStudy(NetworkStudy):
             )
         except ForwardDiverged as error:
             return Unsupported(str(error))
-        return _measured(plain, clipped)
+        first = 1 if rule.place == "gates" else 0
+        return _measured(plain, clipped, clipped.clipped[first:])
+
+
+def _rule(case: Case) -> Clipping:
+    axes: dict[str, Any] = dict(case.axes)
+    return Clipping(axes["rule"], axes["threshold"], axes["place"], axes["steps"])
 
 
 def loss_gradient(
@@ -91,7 +100,7 @@ def loss_gradient(
     return gradient
 
 
-def _measured(plain: Adjoint, clipped: Adjoint) -> Measured:
+def _measured(plain: Adjoint, clipped: Adjoint, changed: NDArray[np.bool_]) -> Measured:
     steps, samples = plain.log10_total.shape
     # k runs from 0 to T; lags read from 0 upwards.
     columns = {
@@ -105,8 +114,8 @@ def _measured(plain: Adjoint, clipped: Adjoint) -> Measured:
         "parameter_norm_unclipped": float(before.value.item()),
         "parameter_norm_clipped": float(after.value.item()),
         "cosine": _cosine(plain.parameters, clipped.parameters, before, after),
-        "clipped_steps_fraction": float(clipped.clipped.any(axis=1).mean()),
-        "clipped_samples_fraction": float(clipped.clipped.mean()),
+        "clipped_steps_fraction": float(changed.any(axis=1).mean()),
+        "clipped_samples_fraction": float(changed.mean()),
         "non_finite": clipped.non_finite,
     }
     return Measured(columns, facts)

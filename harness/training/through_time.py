@@ -19,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.clipping import Clipping
+from harness.gradients.adjoint import why_not_at_gates
+from harness.gradients.namespace import Space
+from harness.gradients.onestep import one_step
 from implementations.contract import Backend, Forward, Gradients, Layer, Parameters, TapeUsed
 from implementations.registry import CELLS
 
@@ -28,13 +31,7 @@ States = tuple[Array, ...]
 
 def why_not_through_time(cell: str, clipping: Clipping | None) -> str | None:
     """Why this cell cannot be clipped so, or None where it can."""
-    if clipping is None or clipping.place != "gates" or CELLS[cell].direct_gates:
-        return None
-    able = ", ".join(name for name, known in CELLS.items() if known.direct_gates)
-    return (
-        f"clipping at place 'gates' cannot be had for {cell}: its gates read one another, or the state not "
-        f"through weight_hh alone; it can for {able}"
-    )
+    return why_not_at_gates(cell, clipping)
 
 
 def bind_clipped(
@@ -194,7 +191,11 @@ class AtState(ThroughTime):
 
 
 class AtGates(ThroughTime):
-    """The gradients of the gates' pre-activations are clipped at every step (Graves 2013)."""
+    """The gradients of the gates' pre-activations are clipped at every step (Graves 2013).
+
+    All gates of a step are clipped together, before any of them passes on what it has: the gradient of a
+    GRU's reset gate, which its candidate reads, holds what came by way of the candidate unclipped.
+    """
 
     def _bind(self, parameters: Parameters) -> Layer:
         self._own = parameters
@@ -217,25 +218,24 @@ class AtGates(ThroughTime):
 
     def _back(self, tape: Steps, direct: list[States]) -> tuple[Array, States, dict[str, Array]]:
         delta, own = direct[-1], self._own
+        wide = "float64" if self.dtype == "float64" else "float32"
+        step = one_step(self.cell, own, Space(np, wide))
+        earlier = tuple(np.stack(parts) for parts in zip(*tape.states[:-1], strict=True))
+        slopes = step.slopes(tape.inputs, earlier)
         total: dict[str, Array] = {}
         inputs = []
         for t in range(len(tape.tapes), 0, -1):
             gates, back, _ = self._step_back(tape.tapes[t - 1], delta)
             clipped = self.counts.apply(self.clipping, gates)
             inputs.append(clipped @ own.weight_ih)
-            bias = clipped.sum(axis=0)
+            of_step = tuple(array[t - 1] for array in slopes)
             _add(
                 total,
-                {
-                    "weight_ih": clipped.T @ tape.inputs[t - 1],
-                    "weight_hh": clipped.T @ tape.states[t - 1][0],
-                    "bias_ih": bias,
-                    "bias_hh": bias,
-                },
+                step.from_gates(clipped[:, None], of_step, tape.inputs[t - 1], tape.states[t - 1]),
             )
             # what the gates pass on to h is linear in their gradient: take off what clipping took off
-            less = (gates - clipped) @ own.weight_hh
-            delta = _sum((back[0] - less, *back[1:]), direct[t - 1])
+            less, _ = step.through_gates((gates - clipped)[:, None], of_step)
+            delta = _sum((back[0] - less[:, 0], *back[1:]), direct[t - 1])
         return np.stack(inputs[::-1]), delta, total
 
 

@@ -227,6 +227,28 @@ def test_clipping_by_place(place: str, loss: str) -> None:
     assert found.facts["parameter_norm_clipped"] < found.facts["parameter_norm_unclipped"]
 
 
+@pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm_peephole"])
+def test_clipping_at_the_gates(cell: str) -> None:
+    axes = {"cell": [cell], "gain": [4.0], "rule": ["value"], "place": ["gates"], "threshold": [1e-4]}
+    found = measure("clipping", **axes, **SMALL)
+    if cell == "lstm_peephole":
+        assert isinstance(found, Unsupported)
+        assert "cannot be had for lstm_peephole" in found.reason
+        return
+    assert isinstance(found, Measured)
+    before, after = (np.array(found.columns[f"log10_norm_{n}clipped"]) for n in ("un", ""))
+    first = np.array(found.columns["lag"]) == 0
+    np.testing.assert_array_equal(before[first], after[first])  # no gate has been passed yet
+    if cell == "rnn_tanh":  # whose only way back is through its gates: at most ‖W‖₂·√H·c
+        weight = initialize("pytorch_uniform", cell, 5, 5, seed=0, gain=4.0).weight_hh
+        assert (after[~first] <= np.log10(np.linalg.norm(weight, 2) * np.sqrt(5) * 1e-4)).all()
+    share = found.facts["clipped_steps_fraction"]
+    assert 0 < share <= 1
+    assert share * 12 == pytest.approx(round(share * 12))  # of T steps: the state that is given has no gates
+    assert after[-1] != before[-1]
+    assert found.facts["parameter_norm_clipped"] < found.facts["parameter_norm_unclipped"]
+
+
 def test_the_clipped_are_counted_by_step_and_by_sample() -> None:
     """Against the analysis itself, at a threshold that some samples reach and some do not."""
     axes = {"cell": ["rnn_tanh"], "rule": ["per_sample_norm"], "place": ["state"], "seed": [0]}
@@ -302,7 +324,7 @@ def test_the_loss_at_the_end_shows_the_vanishing_and_the_loss_at_all_steps_cover
         ("gradient_decay", {"cell": ["lstm"], "inputs": ["nose"]}, "unknown inputs 'nose'"),
         ("gradient_decay", {"cell": ["lstm"], "seed": [-1]}, "greater than or equal to 0"),
         ("clipping", {"cell": ["lstm"], "rule": ["global"]}, "did you mean 'global_norm'"),
-        ("clipping", {"cell": ["lstm"], "place": ["gates"]}, "unknown place 'gates'"),
+        ("clipping", {"cell": ["lstm"], "place": ["gate"]}, "unknown place 'gate'"),
         ("clipping", {"cell": ["lstm"], "threshold": [0.0]}, "greater than 0"),
     ],
 )

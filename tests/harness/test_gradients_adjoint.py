@@ -214,10 +214,10 @@ def test_what_is_refused() -> None:
         adjoint_decay("lstm", parameters, inputs, grad_output=grad_output[1:])
     with pytest.raises(ValueError, match=r"grad_final_state must be a tuple \(h, c\), got 1 arrays"):
         adjoint_decay("lstm", parameters, inputs, grad_final_state=final[:1])
-    with pytest.raises(ValueError, match="place 'gates' cannot be had here"):
+    with pytest.raises(ValueError, match="place 'gates' cannot be had for rnn_tanh_preactivation"):
         adjoint_decay(
-            "lstm",
-            parameters,
+            "rnn_tanh_preactivation",
+            draw("rnn_tanh_preactivation")[0],
             inputs,
             grad_output=grad_output,
             clipping=Clipping("value", 1.0, place="gates"),

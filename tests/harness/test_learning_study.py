@@ -141,7 +141,12 @@ def test_a_first_update_that_goes_off_leaves_the_start() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "place", "cell"),
-    [("value", "state", "gru"), ("value", "gates", "lstm"), ("truncated", "state", "rnn_tanh")],
+    [
+        ("value", "state", "gru"),
+        ("value", "gates", "lstm"),
+        ("value", "gates", "gru"),
+        ("truncated", "state", "rnn_tanh"),
+    ],
 )
 def test_clipping_on_the_way_back(rule: str, place: str, cell: str) -> None:
     axes = {"rule": [rule], "place": [place], "cell": [cell], "threshold": [1e-4], "truncate": 2, "steps": 3}
@@ -243,9 +248,10 @@ def test_what_cannot_be_had_is_unsupported() -> None:
     short = measure("learning", **{**TINY, "task": ["temporal_order"]})
     assert isinstance(short, Unsupported)
     assert "seq_len of at least 10, got 6" in short.reason
-    gates = measure("learning", **{**TINY, "rule": ["value"], "place": ["gates"]})
+    axes = {"cell": ["lstm_peephole"], "rule": ["value"], "place": ["gates"]}
+    gates = measure("learning", **{**TINY, **axes})
     assert isinstance(gates, Unsupported)
-    assert "cannot be had for gru" in gates.reason
+    assert "cannot be had for lstm_peephole" in gates.reason
     elsewhere = measure("learning", **{**TINY, "rule": ["adaptive"], "place": ["state"]})
     assert isinstance(elsewhere, Unsupported)
     assert "'adaptive' cannot act at place 'state'" in elsewhere.reason

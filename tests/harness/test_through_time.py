@@ -16,7 +16,6 @@ from implementations.contract import BackendUnavailable, TapeUsed
 from implementations.registry import CELLS, load_backend
 
 T, B, WIDTH, H = 7, 3, 2, 4
-DIRECT = [name for name, cell in CELLS.items() if cell.direct_gates]
 
 
 def scene(cell: str) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -45,15 +44,19 @@ RULES = [
     Clipping("value", 0.3, place="state"),
     Clipping("per_sample_norm", 0.5, place="state"),
     Clipping("global_norm", 0.5, place="state"),
+    Clipping("value", 0.2, place="gates"),
+    Clipping("per_sample_norm", 0.4, place="gates"),
     Clipping("truncated", steps=3),
     Clipping("truncated", steps=99),
 ]
 
 
 @pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch", "jax"])
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.rule}-{rule.threshold or rule.steps}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.rule}-{rule.place}-{rule.steps}")
 @pytest.mark.parametrize("cell", CELLS)
 def test_it_is_the_analytic_recurrence(cell: str, rule: Clipping, backend: str) -> None:
+    if why_not_through_time(cell, rule):
+        pytest.skip("its gates cannot be had")
     parameters, inputs, grad_output = scene(cell)
     layer = bound(backend, cell, rule)
     found = back(layer, inputs, grad_output)
@@ -123,6 +126,52 @@ def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str) -> None:
         )
 
 
+def clamped_together(gates: Any, limit: float, rule: str) -> Any:
+    """What a hook makes of the gradients of all gates of a step, (B, G·H)."""
+    if rule == "value":
+        return gates.clamp(-limit, limit)
+    return gates * (limit / gates.norm(dim=1, keepdim=True)).clamp(max=1.0)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch"])
+@pytest.mark.parametrize("rule", ["value", "per_sample_norm"])
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_before"])
+def test_the_gates_of_a_gru_are_clipped_as_torchs_hooks_do(cell: str, rule: str, backend: str) -> None:
+    """Independent autograd: the pre-activations stand side by side, so that one hook sees all of them; the
+    way from the candidate back to r passes by that hook and leads into what it sees of r."""
+    limit = 0.1
+    parameters, inputs, grad_output = scene(cell)
+    weights = {n: torch.tensor(a, requires_grad=True) for n, a in parameters.arrays().items()}
+    u_n, b_n = weights["weight_hh"][2 * H :], weights["bias_hh"][2 * H :]
+    x = torch.tensor(inputs, requires_grad=True)
+    h = torch.zeros(B, H, dtype=torch.float64)
+    outputs = []
+    for t in range(T):
+        from_x = x[t] @ weights["weight_ih"].T + weights["bias_ih"]
+        from_h = h @ weights["weight_hh"].T + weights["bias_hh"]
+        a_rz = from_x[:, : 2 * H] + from_h[:, : 2 * H]
+        fixed = a_rz[:, :H].sigmoid().detach()
+        recurrent = fixed * from_h[:, 2 * H :] if cell == "gru" else (fixed * h) @ u_n.T + b_n
+        a = torch.cat([a_rz, from_x[:, 2 * H :] + recurrent], dim=1)
+        a.register_hook(lambda grad: clamped_together(grad, limit, rule))
+        r, z = a[:, :H].sigmoid(), a[:, H : 2 * H].sigmoid()
+        moved = r - fixed  # zero, with the derivative of r
+        by_r = moved * from_h.detach()[:, 2 * H :]
+        if cell == "gru_reset_before":
+            by_r = (moved * h.detach()) @ u_n.detach().T
+        h = (1 - z) * (a[:, 2 * H :] + by_r).tanh() + z * h
+        outputs.append(h)
+    torch.stack(outputs).backward(torch.tensor(grad_output))
+    layer = bound(backend, cell, Clipping(rule, limit, place="gates"))
+    found, numpy = back(layer, inputs, grad_output), layer.backend.to_numpy
+    assert layer.counts.changed > 0
+    np.testing.assert_allclose(numpy(found.inputs), x.grad.numpy(), atol=1e-12)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(
+            numpy(found.parameters[name]), weight.grad.numpy(), atol=1e-12, err_msg=name
+        )
+
+
 def test_a_clamped_scalar_follows_its_closed_form() -> None:
     """Linear, w > 1, the loss at T alone: δ_l = min(c, w^l δ_0)."""
     w, limit, steps = 1.3, 2.0, 6
@@ -157,9 +206,9 @@ def test_new_values_and_one_backward_per_tape(place: Any) -> None:
 
 def test_what_cannot_be_had_says_so() -> None:
     rule = Clipping("value", 0.1, place="gates")
-    parameters = initialize("orthogonal", "gru", WIDTH, H)
-    with pytest.raises(ValueError, match=r"'gates' cannot be had for gru: .* it can for .*rnn_tanh"):
-        bind_clipped(load_backend("numpy"), "gru", parameters, "float64", rule)
+    parameters = initialize("orthogonal", "lstm_peephole", WIDTH, H)
+    with pytest.raises(ValueError, match=r"'gates' cannot be had for lstm_peephole: .* it can for .*gru"):
+        bind_clipped(load_backend("numpy"), "lstm_peephole", parameters, "float64", rule)
     assert why_not_through_time("gru", Clipping("value", 0.1)) is None
 
 

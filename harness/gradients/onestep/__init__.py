@@ -41,6 +41,15 @@ COMPILED: dict[type[OneStep], type[CompiledStep]] = {
 """Those that have kernels, in NumPy and float64."""
 
 
+_ONE_READS_ANOTHER: tuple[type[OneStep], ...] = (GRUStep, GRUResetBeforeStep)
+"""Cells in which one gate reads another, and which know what all of them pass on."""
+
+
+def gates_pass_on(cell: Cell) -> bool:
+    """Whether `OneStep.through_gates` is right for this cell: gradients of its gates can be clipped."""
+    return cell.direct_gates or STRUCTURED.get(type(cell)) in _ONE_READS_ANOTHER
+
+
 def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     """The structured form of a cell, or the dense one where there is none.
 
@@ -59,4 +68,4 @@ def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     raise ValueError(f"{cell.name} can be analysed on device 'cpu' alone: it has no structured form")
 
 
-__all__ = ["CompiledStep", "OneStep", "one_step", "squared_norms"]
+__all__ = ["CompiledStep", "OneStep", "gates_pass_on", "one_step", "squared_norms"]

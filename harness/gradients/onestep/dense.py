@@ -72,3 +72,9 @@ class DenseStep(OneStep):
     ) -> dict[str, Native]:
         rows = tuple(array.sum(1) for array in reached)
         return dict(self.cell.step_backward(self._parameters, x, state, rows).parameters)
+
+    def from_gates(
+        self, delta: Native, slopes: tuple[Native, ...], x: Native, state: tuple[Native, ...]
+    ) -> dict[str, Native]:
+        """Of a cell with direct gates."""
+        return super().parameter_gradients((delta, delta), slopes, x, state)

@@ -59,11 +59,18 @@ class GRUStep(_Combined):
         z, r, of_z, of_n, of_r = (slope[:, None, :] for slope in slopes)
         (v,) = rows
         delta_n = v * of_n
-        delta_rz = [delta_n * of_r, v * of_z]
-        at_input, at_hidden = (
-            self.space.xp.concatenate([*delta_rz, last], -1) for last in (delta_n, delta_n * r)
-        )
-        return (times_shared(at_hidden, self.weight_hh) + v * z,), (at_input, at_hidden)
+        delta = self.space.xp.concatenate([delta_n * of_r, v * of_z, delta_n], -1)
+        through, at_hidden = self._passed_on(delta, r)
+        return (through + v * z,), (delta, at_hidden)
+
+    def through_gates(self, delta: Native, slopes: tuple[Native, ...]) -> tuple[Native, Native]:
+        return self._passed_on(delta, slopes[1][:, None, :])
+
+    def _passed_on(self, delta: Native, r: Native) -> tuple[Native, Native]:
+        """The candidate's recurrent part is reached through the reset gate alone."""
+        delta_r, delta_z, delta_n = self.gates_of(delta)
+        at_hidden = self.space.xp.concatenate([delta_r, delta_z, delta_n * r], -1)
+        return times_shared(at_hidden, self.weight_hh), at_hidden
 
 
 class GRUResetBeforeStep(_Combined):
@@ -104,9 +111,17 @@ class GRUResetBeforeStep(_Combined):
         delta_n = v * of_n
         at_product = times_shared(delta_n, self.weight("n"))
         delta_rz = self.space.xp.concatenate([at_product * of_r, v * of_z], -1)
-        through_rz = times_shared(delta_rz, self.weight_hh[: 2 * self.hidden_size])
         delta = self.space.xp.concatenate([delta_rz, delta_n], -1)
-        return (v * z + at_product * r + through_rz,), (delta, delta)
+        return (v * z + self._through(delta_rz, at_product, r),), (delta, delta)
+
+    def through_gates(self, delta: Native, slopes: tuple[Native, ...]) -> tuple[Native, Native]:
+        delta_rz, delta_n = delta[..., : 2 * self.hidden_size], delta[..., 2 * self.hidden_size :]
+        at_product = times_shared(delta_n, self.weight("n"))
+        return self._through(delta_rz, at_product, slopes[1][:, None, :]), delta
+
+    def _through(self, delta_rz: Native, at_product: Native, r: Native) -> Native:
+        """dL/dh by way of the gates; `at_product` is the gradient of r⊙h."""
+        return at_product * r + times_shared(delta_rz, self.weight_hh[: 2 * self.hidden_size])
 
     def parameter_gradients(
         self,

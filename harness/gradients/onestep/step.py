@@ -112,6 +112,24 @@ class OneStep(ABC):
             "bias_hh": at_hidden.sum(0),
         }
 
+    def through_gates(self, delta: Native, slopes: tuple[Native, ...]) -> tuple[Native, Native]:
+        """What gradients of all pre-activations of a step pass on, taken together as they are.
+
+        Args:
+            delta: (B, R, G·H), of what stands inside each gate's σ or tanh.
+            slopes: of the step, (B, …) each.
+
+        Returns:
+            Their share of dL/dh, (B, R, H), and of the gradient of W_hh h + b_hh, (B, R, G·H).
+        """
+        return times_shared(delta, self.weight_hh), delta
+
+    def from_gates(
+        self, delta: Native, slopes: tuple[Native, ...], x: Native, state: tuple[Native, ...]
+    ) -> dict[str, Native]:
+        """dL/d parameter from gradients of the pre-activations."""
+        return self.parameter_gradients((delta, self.through_gates(delta, slopes)[1]), slopes, x, state)
+
     def read(self, state: tuple[Native, ...]) -> Native:
         """What W_hh multiplies."""
         return state[0]
