@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,13 +16,12 @@ from harness.report.drawing import INK, Look, legend, lines, panels, shades
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.clipping import Clipped, clippings, to_frame
+from harness.report.summaries.clipping import OWN, Clipped, clippings, to_frame
 from harness.report.summaries.grouping import ascending, matches, most_populated
 from harness.report.ticks import decades
 from harness.report.words import counted, missing, phrase, plain, setting, split_constant
 
-MAX_ROWS = 4
-_OWN = ("rule", "place", "threshold")
+MAX_ROWS, MAX_PANELS = 4, 32
 
 
 @figure("clipping", question="clipping", order=10)
@@ -30,10 +30,13 @@ def draw(run: Run) -> Iterator[Picture]:
     if found is None:
         return
     settings = pd.DataFrame([clipped.setting for clipped in found.curves], columns=found.axes)
-    rest = [axis for axis in found.axes if axis not in (*_OWN, "backend")]
+    rest = [axis for axis in found.axes if axis not in (*OWN, "backend")]
     varying, constant = split_constant(settings, rest)
     rows, left_out = most_populated(settings, varying, limit=MAX_ROWS)
     contents = [_row(found.curves, row) for row in rows]
+    while len(contents) > 1 and sum(map(len, contents)) > MAX_PANELS:
+        rows, left_out = most_populated(settings, varying, limit=len(contents) - 1)
+        contents = [_row(found.curves, row) for row in rows]
     drawn = [clipped for row in contents for _, part in row for clipped in part]
     thresholds = ascending([c.setting["threshold"] for c in drawn if not missing(c.setting["threshold"])])
     colors = dict(zip(thresholds, shades(len(thresholds)), strict=True))
@@ -48,20 +51,29 @@ def draw(run: Run) -> Iterator[Picture]:
     _limits(made[0].axes, drawn)
     legend(made_figure, title, _handles(colors))
     caption = "Median over the seeds. One line per threshold; where only one line is seen, they coincide."
+    if any(np.isneginf(clipped.after.median).any() for clipped in drawn):
+        caption += " Where a line ends, nothing of the gradient is left."
     if left_out:
         caption += f" {counted(left_out, 'further setting')} in tables/clipping_summary.csv."
     yield Picture("clipping", title, caption, to_frame(drawn), made_figure)
 
 
 def _row(curves: Sequence[Clipped], row: dict[Any, Any]) -> list[tuple[str, list[Clipped]]]:
-    """The panels of one setting: one per rule and place."""
-    found: dict[str, list[Clipped]] = {}
+    """The panels of one setting: one per rule and place; a place where no rule changed a curve has one."""
+    by_place: dict[str, dict[str, list[Clipped]]] = {}
     for clipped in curves:
         if matches(clipped.setting, row):
-            name = f"{clipped.setting['rule']} on {clipped.setting['place']}"
-            found.setdefault(name, []).append(clipped)
-    ordered = sorted(found.items(), key=lambda item: str(item[1][0].setting["place"]))
-    return [(f"{label(setting(row))}\n{label(name)}".strip(), part) for name, part in ordered]
+            rules = by_place.setdefault(str(clipped.setting["place"]), {})
+            rules.setdefault(clipped.rule, []).append(clipped)
+    found = []
+    for place, rules in by_place.items():
+        everyone = [clipped for part in rules.values() for clipped in part]
+        if len(rules) > 1 and all(clipped.largest_change == 0 for clipped in everyone):
+            rules = {f"any of {len(rules)} rules": everyone}
+        # a line each: side by side they would run into the panel beside
+        found += [(f"{label(rule)}\non {label(place)}", part) for rule, part in rules.items()]
+    above = "\n".join(textwrap.wrap(label(setting(row)), 24))
+    return [(f"{above}\n{name}".strip(), part) for name, part in found]
 
 
 def _panel(axes: Axes, part: Sequence[Clipped], colors: dict[Any, Any]) -> None:

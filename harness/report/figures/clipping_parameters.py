@@ -12,11 +12,12 @@ from harness.report.drawing import GREY, MAX_PANELS, Panel, handle, legend, line
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.clipping import clippings
+from harness.report.summaries.clipping import OWN, clippings
 from harness.report.summaries.grouping import most_populated, rows_of
 from harness.report.ticks import log10_axis, plain_power
 from harness.report.words import counted, phrase, setting, split_constant
 
+MOST_LINES = 8
 BEFORE = (0, (4, 2.5))
 _NORMS = ["parameter_norm_unclipped", "parameter_norm_clipped"]
 
@@ -32,18 +33,23 @@ def draw(run: Run) -> Iterator[Picture]:
     if data.empty:
         return
     data["line"] = data["rule"].astype(str) + " on " + data["place"].astype(str)
-    rest = [axis for axis in found.axes if axis not in ("rule", "place", "threshold", "backend")]
+    lines_there = data["line"].nunique()
+    names = [str(entry["line"]) for entry in most_populated(data, ["line"], limit=MOST_LINES)[0]]
+    data = data[data["line"].isin(names)]
+    rest = [axis for axis in found.axes if axis not in (*OWN, "backend")]
     varying, constant = split_constant(data, rest)
     settings, left_out = most_populated(data, varying, limit=MAX_PANELS)
     data = pd.concat([rows_of(data, row) for row in settings])
     title = phrase("Norm of the parameter gradient", setting(constant))
     made_figure, made = panels([settings])
-    palette = looks(list(dict.fromkeys(data["line"])))
+    palette = looks(names)
     for panel in made:
         _panel(panel, rows_of(data, panel.content), palette)
     before = Line2D([], [], color=GREY, lw=1.1, ls=BEFORE, label="before clipping")
     legend(made_figure, title, [*(handle(name, look) for name, look in palette.items()), before])
     caption = "Norm over all parameters, medians over seeds. Both axes are logarithmic."
+    if len(names) < lines_there:
+        caption += f" Of {lines_there} rules and places the {len(names)} that most networks met."
     if left_out:
         caption += f" {counted(left_out, 'further setting')} in tables/clipping_summary.csv."
     yield Picture("clipping_parameters", title, caption, data, made_figure)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
-from harness.report.summaries.clipping import Clipped, Clippings, clippings
+from harness.report.summaries.clipping import OWN, Clipped, Clippings, clippings, rule_words
+from harness.report.summaries.grouping import groups, records
 from harness.report.tables import Table
 from harness.report.words import (
     counted,
@@ -22,6 +24,7 @@ from harness.report.words import (
     symbol,
 )
 
+SQUARED = "lecture_squared_norm"
 KEPT = 0.9995
 """Cosine above which a direction counts as kept: what rounds to 1.000."""
 
@@ -33,7 +36,8 @@ KEPT = 0.9995
     order=50,
     explanation=(
         "‖dL/dh_k‖ at every step of the backward pass, and the parameter gradient, with and without "
-        "clipping: either the finished parameter gradient is clipped, or the state's gradient at each step."
+        "clipping: either the finished parameter gradient is clipped, or at each step on the way back the "
+        "gradient of the state, or that of the gates' pre-activations."
     ),
 )
 def answer(run: Run) -> Answer | None:
@@ -49,7 +53,7 @@ def answer(run: Run) -> Answer | None:
     sentence = "; ".join(parts)
     return Answer(
         sentence=f"{sentence[0].upper()}{sentence[1:]}.",
-        details=(*_directions(found), *_non_finite(found)),
+        details=(*_directions(found), *_squared(found), *_non_finite(found)),
         table=_table(found),
         summary=_summary(found),
     )
@@ -60,7 +64,8 @@ def _place(place: str, curves: Sequence[Clipped]) -> str:
     if all(clipped.largest_change == 0 for clipped in curves):
         return f"clipping on the {place} left every ‖dL/dh_k‖ exactly as it was, in all {settings}"
     changed = [clipped for clipped in curves if clipped.largest_change > 0]
-    most = min(changed, key=_fall)
+    # what truncation cuts off is gone by definition: it is no largest change
+    most = min([c for c in changed if math.isfinite(_fall(c))] or changed, key=_fall)
     lag, before, after = most.last
     words = _words(most)
     return (
@@ -78,7 +83,7 @@ def _fall(clipped: Clipped) -> float:
 def _words(clipped: Clipped) -> str:
     s = clipped.setting
     axes = {axis: s.get(axis) for axis in ("cell", "initialization", "gain", "rule", "threshold")}
-    return setting(axes)
+    return setting({**axes, "rule": clipped.rule})
 
 
 def _directions(found: Clippings) -> list[str]:
@@ -86,7 +91,7 @@ def _directions(found: Clippings) -> list[str]:
     by_rule: dict[tuple[str, str], list[Clipped]] = {}
     for clipped in found.curves:
         if not missing(clipped.facts["cosine"]):
-            key = (str(clipped.setting["rule"]), str(clipped.setting["place"]))
+            key = (clipped.rule, str(clipped.setting["place"]))
             by_rule.setdefault(key, []).append(clipped)
     sentences = []
     for (rule, place), listed in by_rule.items():
@@ -103,6 +108,33 @@ def _directions(found: Clippings) -> list[str]:
             f"{rule} on {place}: the parameter gradient became smaller in {len(shrunk)} of "
             f"{counted(len(listed), 'setting')}; {direction}."
         )
+    return sentences
+
+
+def _squared(found: Clippings) -> list[str]:
+    """What a rule does that compares with, and divides by, the square of the norm."""
+    by_threshold: dict[float, list[Clipped]] = {}
+    for clipped in found.curves:
+        c, norm = clipped.setting["threshold"], clipped.facts["parameter_norm_unclipped"]
+        if clipped.setting["rule"] == SQUARED and clipped.setting["place"] == "parameters" and norm**2 > c:
+            by_threshold.setdefault(float(c), []).append(clipped)
+    sentences = []
+    for c, listed in sorted(by_threshold.items()):
+        norms = sorted(
+            (clipped.facts["parameter_norm_unclipped"], clipped.facts["parameter_norm_clipped"])
+            for clipped in listed
+        )
+        cut = [f"{significant(before)} to {significant(after)}" for before, after in (norms[0], norms[-1])]
+        sentence = (
+            f"{SQUARED} with threshold {plain(c)} divides by the squared norm, so that a gradient of norm n "
+            f"leaves with {plain(c)}/n, the smaller the larger it came: {' and '.join(dict.fromkeys(cut))}, "
+            f"where clipping by the norm leaves {plain(c)}"
+        )
+        if c < 1.0:
+            sentence += (
+                f"; norms from {plain(c)} to {significant(c**0.5)}, which that cuts, it leaves as they are"
+            )
+        sentences.append(f"{sentence}.")
     return sentences
 
 
@@ -130,14 +162,22 @@ def _summary(found: Clippings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _most_rules_first(summary: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """The network on which most rules were tried comes first; of several, that with the largest gradient."""
+    parts = [part for _, part in groups(summary, axes)]
+    parts.sort(key=lambda part: (-part["rule"].nunique(), -part["parameter_norm_unclipped"].max()))
+    return pd.concat(parts)
+
+
 def _table(found: Clippings) -> Table:
     summary = _summary(found)
-    axes = [axis for axis in found.axes if axis not in ("rule", "place", "threshold", "backend")]
+    axes = [axis for axis in found.axes if axis not in (*OWN, "backend")]
     varying, constant = split_constant(summary, axes)
+    summary = _most_rules_first(summary, varying)
     rows = [
         (
             *(plain(row[axis]) for axis in varying),
-            plain(row["rule"]),
+            rule_words(row),
             plain(row["place"]),
             plain(row["threshold"]),
             power_of_ten(row["log10_median_unclipped_at_largest_lag"]),
@@ -148,7 +188,7 @@ def _table(found: Clippings) -> Table:
             significant(100 * row["clipped_steps_fraction"]),
             significant(100 * row["clipped_samples_fraction"]),
         )
-        for row in summary.to_dict("records")
+        for row in records(summary)
     ]
     last = (
         "threshold",

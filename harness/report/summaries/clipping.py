@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,11 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.statistics import Curve, curve
 from harness.report.summaries.grouping import Setting, groups, has
+from harness.report.words import missing, plain
 
 STUDY = "clipping"
+OWN = ("rule", "place", "threshold", "steps")
+"""The axes that say how it is clipped."""
 BEFORE, AFTER = "log10_norm_unclipped", "log10_norm_clipped"
 _FACTS = (
     *("parameter_norm_unclipped", "parameter_norm_clipped", "cosine"),
@@ -43,6 +48,11 @@ class Clipped:
     non_finite: int
 
     @property
+    def rule(self) -> str:
+        """The rule in words, with how far back it lets a gradient go."""
+        return rule_words(self.setting)
+
+    @property
     def last(self) -> tuple[float, float, float]:
         """The largest lag, log10 of the median norm there before, and after."""
         return float(self.before.x[-1]), float(self.before.median[-1]), float(self.after.median[-1])
@@ -57,6 +67,12 @@ class Clippings:
 
     curves: tuple[Clipped, ...]
     axes: list[str]
+
+
+def rule_words(row: Mapping[str, Any]) -> str:
+    """ "global_norm", "truncated after 20 steps"."""
+    steps = row.get("steps")
+    return str(row["rule"]) if missing(steps) else f"{row['rule']} after {plain(steps)} steps"
 
 
 @lru_cache(maxsize=1)

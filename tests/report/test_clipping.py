@@ -1,0 +1,108 @@
+"""What is said and drawn of clipping in one pass: held against rules whose results are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case import Case
+from harness.outcome import Measured
+from harness.report.drawing import style
+from harness.report.frames import Run
+from harness.report.pictures import FIGURES, Picture
+from harness.report.questions import SECTIONS
+from tests.report.synthetic import Item, write_run
+
+LENGTH = 12
+NORMS = {0.8: 4.0, 2.5: 500.0}
+AT_PARAMETERS = ("global_norm", "global_norm_pascanu", "lecture_squared_norm")
+
+
+def clipped(rule: str, place: str, gain: float, threshold: float | None, **more: Any) -> Item:
+    norm, c = NORMS[gain], threshold or 1.0
+    after = c / norm if rule == "lecture_squared_norm" else min(norm, c)
+    before = [lag * 0.1 for lag in range(LENGTH + 1)]
+    axes = {
+        "backend": "numpy", "cell": "rnn_tanh", "initialization": "gaussian", "gain": gain, "inputs": "noise",
+        "seq_len": LENGTH, "hidden_size": 8, "batch_size": 4, "loss": "last", "seed": 0, "steps": None,
+        "rule": rule, "place": place, "threshold": threshold, **more,
+    }  # fmt: skip
+    shift = 0.0 if place == "parameters" else 1.0
+    columns = {
+        "lag": list(range(LENGTH + 1)),
+        "log10_norm_unclipped": before,
+        "log10_norm_clipped": [value - shift for value in before],
+    }
+    facts = {
+        "parameter_norm_unclipped": norm, "parameter_norm_clipped": after, "cosine": 1.0,
+        "clipped_steps_fraction": 0.0, "clipped_samples_fraction": 0.0, "non_finite": 0,
+    }  # fmt: skip
+    return Case("clipping", axes), Measured(columns, facts)
+
+
+def passes() -> Iterator[Item]:
+    for gain in NORMS:
+        for threshold in (0.25, 1.0):
+            yield from (clipped(rule, "parameters", gain, threshold) for rule in AT_PARAMETERS)
+            yield clipped("lecture_squared_norm", "state", gain, threshold)
+        yield clipped("truncated", "state", gain, None, steps=3)
+    yield clipped("global_norm", "parameters", 0.8, 1.0, seq_len=LENGTH, loss="all")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run.read(write_run(tmp_path_factory.mktemp("clipping"), list(passes())))
+
+
+def drawn(run: Run, name: str) -> Picture:
+    with style():
+        (picture,) = FIGURES[name].draw(run)
+    return picture
+
+
+def test_the_snippet_is_told_by_its_numbers(run: Run) -> None:
+    found = SECTIONS["clipping"].answer(run)
+    assert found is not None
+    assert [detail for detail in found.details if "squared norm" in detail] == [
+        "lecture_squared_norm with threshold 0.25 divides by the squared norm, so that a gradient of norm n "
+        "leaves with 0.25/n, the smaller the larger it came: 4.00 to 0.0625 and 500 to 5.00·10⁻⁴, where "
+        "clipping by the norm leaves 0.25; norms from 0.25 to 0.500, which that cuts, it leaves as they are.",
+        "lecture_squared_norm with threshold 1 divides by the squared norm, so that a gradient of norm n "
+        "leaves with 1/n, the smaller the larger it came: 4.00 to 0.250 and 500 to 0.00200, where clipping "
+        "by the norm leaves 1.",
+    ]
+
+
+def test_the_network_that_met_most_rules_comes_first(run: Run) -> None:
+    found = SECTIONS["clipping"].answer(run)
+    assert found is not None
+    assert found.table is not None
+    gain, rule = (found.table.columns.index(name) for name in ("gain", "rule"))
+    rows = [(row[gain], row[rule]) for row in found.table.rows]
+    assert [row[0] for row in rows[:9]] == ["2.5"] * 9
+    assert ("2.5", "truncated after 3 steps") in rows[:9]
+    assert "steps" not in found.table.columns
+
+
+def test_the_snippet_falls_where_the_norm_rules_are_level(run: Run) -> None:
+    data = drawn(run, "clipped_norms").data
+    for (rule, c), part in data.groupby(["rule", "threshold"]):
+        after = part.set_index("parameter_norm_unclipped")["parameter_norm_clipped"].to_dict()
+        falls = rule == "lecture_squared_norm"
+        assert after == {norm: c / norm if falls else c for norm in NORMS.values()}
+
+
+def test_two_rules_alone_have_no_figure(tmp_path: Path) -> None:
+    few = [clipped(rule, "parameters", 0.8, 1.0) for rule in AT_PARAMETERS[1:]]
+    assert not list(FIGURES["clipped_norms"].draw(Run.read(write_run(tmp_path, few))))
+
+
+def test_no_title_is_wider_than_its_panel(run: Run) -> None:
+    picture = drawn(run, "clipping")
+    titles = [axes.get_title() for axes in picture.figure.axes]
+    assert max(len(line) for title in titles for line in title.split("\n")) <= 30
+    assert any(title.endswith("lecture_squared_norm\non state") for title in titles)
+    assert any(title.endswith("any of 3 rules\non parameters") for title in titles)
