@@ -103,6 +103,7 @@ def test_two_rules_alone_have_no_figure(tmp_path: Path) -> None:
 def test_no_title_is_wider_than_its_panel(run: Run) -> None:
     picture = drawn(run, "clipping")
     titles = [axes.get_title() for axes in picture.figure.axes]
-    assert max(len(line) for title in titles for line in title.split("\n")) <= 30
+    assert max(len(line) for title in titles for line in title.split("\n")) <= 24
+    assert not any("loss\n" in title for title in titles)
     assert any(title.endswith("lecture_squared_norm\non state") for title in titles)
     assert any(title.endswith("any of 3 rules\non parameters") for title in titles)

@@ -22,6 +22,8 @@ from harness.report.ticks import decades
 from harness.report.words import counted, missing, phrase, plain, setting, split_constant
 
 MAX_ROWS, MAX_PANELS = 4, 32
+TITLE = 24
+"""Letters of a line above a panel."""
 
 
 @figure("clipping", question="clipping", order=10)
@@ -72,7 +74,9 @@ def _row(curves: Sequence[Clipped], row: dict[Any, Any]) -> list[tuple[str, list
             rules = {f"any of {len(rules)} rules": everyone}
         # a line each: side by side they would run into the panel beside
         found += [(f"{label(rule)}\non {label(place)}", part) for rule, part in rules.items()]
-    above = "\n".join(textwrap.wrap(label(setting(row)), 24))
+    # an axis and its value stay on one line: only after a comma may a line end
+    kept = label(setting(row)).replace(" ", "\xa0").replace(",\xa0", ", ")
+    above = "\n".join(textwrap.wrap(kept, TITLE)).replace("\xa0", " ")
     return [(f"{above}\n{name}".strip(), part) for name, part in found]
 
 
