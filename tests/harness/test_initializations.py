@@ -25,6 +25,13 @@ def test_fits_every_cell_and_is_seeded(name: str, cell: str) -> None:
     assert not np.array_equal(parameters.weight_ih, other.weight_ih)
 
 
+@pytest.mark.parametrize(("name", "cell"), pairs("lstm_peephole", "lstm_gate_recurrence"))
+def test_all_but_one_start_a_variant_as_the_lstm(name: str, cell: str) -> None:
+    """As the report says of the variants."""
+    extras = initialize(name, cell, 3, 5).extras.values()
+    assert all(np.any(array != 0.0) == (name == "pytorch_uniform") for array in extras)
+
+
 @pytest.mark.parametrize(("name", "cell"), pairs("rnn_tanh", "lstm", "gru"))
 def test_gain_scales_the_recurrent_weights_alone(name: str, cell: str) -> None:
     plain, doubled = initialize(name, cell, 4, 6), initialize(name, cell, 4, 6, gain=2.0)

@@ -37,7 +37,9 @@ PAPER = {
         "odyssey). Trainings, times and networks of a variant are compared with those of the LSTM that agree "
         "in all but the cell, the learning rate among it. The paper searched the learning rate anew for "
         "every variant and found that it matters most; here a variant that needs another one is judged too "
-        "harshly. Sizes are equal in H, not in parameters."
+        "harshly. Sizes are equal in H, not in parameters. Every initialization but pytorch_uniform starts "
+        "peepholes and gate recurrences at 0, so that under it lstm_peephole and lstm_gate_recurrence begin "
+        "as the LSTM itself and differ by what they learn."
     ),
 )
 def answer(run: Run) -> Answer | None:
