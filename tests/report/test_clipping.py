@@ -10,6 +10,7 @@ import pytest
 
 from harness.case import Case
 from harness.outcome import Measured
+from harness.report.claim import CLAIMS
 from harness.report.drawing import style
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
@@ -107,3 +108,13 @@ def test_no_title_is_wider_than_its_panel(run: Run) -> None:
     assert not any("loss\n" in title for title in titles)
     assert any(title.endswith("lecture_squared_norm\non state") for title in titles)
     assert any(title.endswith("any of 3 rules\non parameters") for title in titles)
+
+
+def test_a_rule_that_bounds_each_tensor_is_not_held_to_bound_them_all(tmp_path: Path) -> None:
+    case, found = clipped("per_tensor_norm", "parameters", 0.8, 1.0)
+    assert isinstance(found, Measured)
+    twice = Measured(found.columns, {**found.facts, "parameter_norm_clipped": 2.0})
+    listed = [clipped("global_norm", "parameters", 0.8, 1.0), (case, twice)]
+    claimed = CLAIMS["C4"].judge(Run.read(write_run(tmp_path, listed)))
+    assert claimed is not None
+    assert claimed.effect.endswith("explosion in one pass: 1.00 (1 clipped pass)")

@@ -51,7 +51,9 @@ def _one_pass(run: Run) -> list[Condition]:
         return []
     measured = measured[measured["rule"].isin(BY_NORM)]
     conditions = []
-    cases = measured[measured["place"] == "parameters"].drop_duplicates("key")
+    # clipping tensor by tensor bounds each of them, and not the norm of all
+    whole = (measured["place"] == "parameters") & (measured["rule"] != "per_tensor_norm")
+    cases = measured[whole].drop_duplicates("key")
     large = cases[cases["parameter_norm_unclipped"] > cases["threshold"].astype(float)]
     if not large.empty:
         over = (large["parameter_norm_clipped"] / large["threshold"].astype(float)).max()
