@@ -56,7 +56,12 @@ def draw(run: Run) -> Iterator[Picture]:
     shared = [axis for axis in found.same if axis not in SHOWN]
     of_slice = {axis: chosen.rows[axis].iloc[0] for axis in shared}
     contents = [
-        [Content(row, place, shown, setting(row)) for place in places for shown in ("loss", "decay")]
+        [
+            Content(row, place, shown, setting(row))
+            for place in places
+            if (rows_of(clipped, row)["place"] == place).any()
+            for shown in ("loss", "decay")
+        ]
         for row in rows
     ]
     where = setting({axis: of_slice[axis] for axis in shared if axis in ("task", "hidden_size")})
