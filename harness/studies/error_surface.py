@@ -1,12 +1,12 @@
 """The error surface: how rough is it, and what does clipping do to a descent that meets a cliff?
 
-Three surfaces: one unit over its weight and bias, with descents; a plane through a trained network; and the
-toy y = w^1000, in which one percent decides.
+Three surfaces: one unit over its weight and bias, and a plane through a trained network, both with descents;
+and the toy y = w^1000, in which one percent decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -36,7 +36,7 @@ from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.optimizers import Optimizer
-from harness.training.surface import OneUnit, descend, slice_of
+from harness.training.surface import OneUnit, Plane, Surface, descend
 from harness.training.tasks import TASKS
 
 SURFACES = ("one_unit", "trained", "power")
@@ -46,6 +46,9 @@ STARTS = ((5.0, -2.3), (5.4, -2.9), (6.2, -2.75))
 POWER_STEPS = 1000
 LEARNING_RATE = 0.01
 """Of Adam, before the plane is cut."""
+PLANE_STARTS = ((0.8, 0.7), (0.7, -0.8), (-0.8, 0.5))
+PLANE_RATE = 0.3
+"""Of the descents in a plane, where lengths are in norms of the weights."""
 
 
 class ErrorSurfaceAxes(StudyAxes):
@@ -85,7 +88,7 @@ class ErrorSurface(Study):
     Axes: ClassVar[type[StudyAxes]] = ErrorSurfaceAxes
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
-        """Learning rates are the descents'; a surface without any comes once."""
+        """Learning rates are those of the descents on one unit; any other surface comes once."""
         seen: set[tuple[Scalar, ...]] = set()
         for point in super().points(axes):
             if point["surface"] != "one_unit":
@@ -105,7 +108,8 @@ class ErrorSurface(Study):
             return outlook.calls(1000)
         sizes = Sizes(length, axes["batch_size"], TASKS["adding"].input_size, axes["hidden_size"])
         one = outlook.pass_seconds(axes["cell"], sizes, training=False) + outlook.calls(250)
-        return training_seconds(axes["cell"], sizes, axes["steps"], outlook) + points * one
+        steps = axes["steps"] + 2 * len(PLANE_STARTS) * axes["descent_steps"]
+        return training_seconds(axes["cell"], sizes, steps, outlook) + points * one
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)
@@ -141,10 +145,23 @@ def _one_unit(axes: dict[str, Any], rows: Rows) -> Measured:
     loss, by_weight, by_bias = unit.loss(weight, bias)
     norm = np.hypot(by_weight, by_bias)
     rows.add("surface", weight, bias, log10_loss=_log10(loss), log10_gradient_norm=_log10(norm))
-    rules = {"plain": None, "clipped": Clipping("global_norm_pascanu", axes["threshold"])}
-    for start, (first, second) in enumerate(STARTS):
+    _descents(rows, unit, STARTS, axes["learning_rate"], axes["threshold"], axes["descent_steps"])
+    return Measured(rows.columns, _roughness(norm))
+
+
+def _descents(
+    rows: Rows,
+    surface: Surface,
+    starts: Sequence[tuple[float, float]],
+    rate: float,
+    threshold: float,
+    steps: int,
+) -> None:
+    """From each start, with and without clipping."""
+    rules = {"plain": None, "clipped": Clipping("global_norm_pascanu", threshold)}
+    for start, (first, second) in enumerate(starts):
         for quantity, rule in rules.items():
-            path = descend(unit, first, second, axes["learning_rate"], axes["descent_steps"], rule)
+            path = descend(surface, first, second, rate, steps, rule)
             count = len(path.loss)
             rows.add(
                 quantity,
@@ -155,7 +172,6 @@ def _one_unit(axes: dict[str, Any], rows: Rows) -> Measured:
                 start=[start] * count,
                 step=np.arange(count),
             )
-    return Measured(rows.columns, _roughness(norm))
 
 
 def _power(axes: dict[str, Any], rows: Rows) -> Measured:
@@ -191,10 +207,12 @@ def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured:
             return Measured(rows.columns, {**_roughness(np.empty(0)), **diverged})
     reach = np.linspace(-1.0, 1.0, axes["grid"])
     batch = batch_of(task, 0, axes["seq_len"], axes["batch_size"], seed=seed)
-    losses = slice_of(model, batch, reach, seed=seed)
+    plane = Plane(model, batch, seed=seed)
+    losses = plane.losses(reach)
     along, across = np.meshgrid(reach, reach, indexing="ij")
     slopes = np.hypot(*np.gradient(losses, reach, reach))
     rows.add("surface", along, across, log10_loss=_log10(losses), log10_gradient_norm=_log10(slopes))
+    _descents(rows, plane, PLANE_STARTS, PLANE_RATE, axes["threshold"], axes["descent_steps"])
     return Measured(rows.columns, {**_roughness(slopes), **diverged})
 
 

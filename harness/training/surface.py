@@ -8,9 +8,10 @@ Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural net
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,13 @@ from harness.clipping import Clipping
 from harness.training.model import Batch, SequenceModel
 
 Array = NDArray[Any]
+
+
+class Surface(Protocol):
+    """A loss over two numbers."""
+
+    def loss(self, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
+        """L and its derivatives by the first number and by the second."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class OneUnit:
 @dataclass(frozen=True)
 class Path:
     """A descent: where it stood before each step and after the last, (N + 1,) each; the norm of the gradient
-    there."""
+    there.  One that leaves what numbers can hold ends before."""
 
     weight: Array
     bias: Array
@@ -62,19 +70,21 @@ class Path:
 
 
 def descend(
-    unit: OneUnit,
+    surface: Surface,
     weight: float,
     bias: float,
     learning_rate: float,
     steps: int,
     clipping: Clipping | None = None,
 ) -> Path:
-    """Gradient descent on the surface of one unit, the gradient clipped where asked."""
+    """Gradient descent on a surface, the gradient clipped where asked."""
     rule = clipping or Clipping("none")
     place = {"weight": np.array(weight, np.float64), "bias": np.array(bias, np.float64)}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for _ in range(steps + 1):
-        loss, by_weight, by_bias = unit.loss(place["weight"], place["bias"])
+        loss, by_weight, by_bias = surface.loss(place["weight"], place["bias"])
+        if rows and not np.isfinite([loss, by_weight, by_bias]).all():
+            break
         rows.append((float(place["weight"]), float(place["bias"]), loss, np.hypot(by_weight, by_bias)))
         clipped = rule.apply({"weight": by_weight, "bias": by_bias}, place).gradients
         place = {name: value - learning_rate * clipped[name] for name, value in place.items()}
@@ -82,28 +92,56 @@ def descend(
     return Path(*columns)
 
 
-def slice_of(model: SequenceModel, batch: Batch, reach: Array, *, seed: int = 0) -> Array:
-    """Losses (N, N) over a plane through the model's weights: `reach` times one direction, by rows, and the
-    other, by columns.
+class Plane:
+    """A plane through a model's weights, by how far it goes along one direction and along another.
 
     The first direction is the gradient's, the second is random; both have, in each weight, the norm that the
     weight itself has, so that a reach of 1 is as far as the weights are from zero (Li et al. 2018,
     "Visualizing the loss landscape of neural nets").  The model is left as it was.
     """
-    rng = np.random.default_rng([seed, 11])
-    start = {name: array.copy() for name, array in model.weights.items()}
-    gradient = model.loss_and_gradients(batch).gradients
-    noise = {name: rng.standard_normal(array.shape) for name, array in start.items()}
-    first, second = _as_long(gradient, start), _as_long(noise, start)
-    losses = np.empty((len(reach), len(reach)))
-    with np.errstate(over="ignore", invalid="ignore"):
+
+    def __init__(self, model: SequenceModel, batch: Batch, *, seed: int = 0) -> None:
+        rng = np.random.default_rng([seed, 11])
+        self._model, self._batch = model, batch
+        self._start = {name: array.copy() for name, array in model.weights.items()}
+        gradient = model.loss_and_gradients(batch).gradients
+        noise = {name: rng.standard_normal(array.shape) for name, array in self._start.items()}
+        self._first, self._second = _as_long(gradient, self._start), _as_long(noise, self._start)
+
+    def losses(self, reach: Array) -> Array:
+        """(N, N): `reach` times the first direction by rows, times the second by columns."""
+        losses = np.empty((len(reach), len(reach)))
         for i, along in enumerate(reach):
             for j, across in enumerate(reach):
-                moved = {n: a + along * first[n] + across * second[n] for n, a in start.items()}
-                model.update(moved)
-                losses[i, j] = model.loss(batch)
-    model.update(start)
-    return losses
+                with self._at(along, across):
+                    losses[i, j] = self._model.loss(self._batch)
+        return losses
+
+    def loss(self, along: float, across: float) -> tuple[float, float, float]:
+        """L and its two derivatives: the gradient by the weights, projected on each direction."""
+        with self._at(along, across):
+            found = self._model.loss_and_gradients(self._batch)
+        along_slope, across_slope = (
+            float(sum(np.sum(array * way[name], dtype=np.float64) for name, array in found.gradients.items()))
+            for way in (self._first, self._second)
+        )
+        return found.value, along_slope, across_slope
+
+    @contextmanager
+    def _at(self, along: float, across: float) -> Iterator[None]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._model.update(
+                {
+                    name: (array + along * self._first[name] + across * self._second[name]).astype(
+                        array.dtype
+                    )
+                    for name, array in self._start.items()
+                }
+            )
+            try:
+                yield
+            finally:
+                self._model.update(self._start)
 
 
 def _as_long(direction: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:

@@ -17,9 +17,10 @@ from harness.initializations import initialize
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.studies import error_surface
+from harness.studies.error_surface import PLANE_RATE
 from harness.training.evaluate import batch_of
 from harness.training.model import SequenceModel
-from harness.training.surface import OneUnit, descend, slice_of
+from harness.training.surface import OneUnit, Plane, descend
 from harness.training.tasks import TASKS
 from implementations.registry import load_backend
 from tests.harness.studying import measured, points
@@ -59,7 +60,7 @@ def test_a_plane_has_the_network_in_its_middle_and_leaves_it_alone() -> None:
     model = SequenceModel(layer, 1, task.objective)
     batch = batch_of(task, 1, 6, 8)
     before = {name: array.copy() for name, array in model.weights.items()}
-    losses = slice_of(model, batch, np.array([-1.0, 0.0, 1.0]))
+    losses = Plane(model, batch).losses(np.array([-1.0, 0.0, 1.0]))
     assert losses[1, 1] == pytest.approx(model.loss(batch), rel=1e-12)
     assert losses[2, 1] > losses[1, 1]  # a whole norm up the gradient
     for name, array in before.items():
@@ -81,7 +82,13 @@ def test_rows_of_the_three_surfaces() -> None:
     assert rows.groupby("quantity").size()[["plain", "clipped"]].tolist() == [3 * 61, 3 * 61]
     assert one.facts["steepness"] > 5
     trained = measured("error_surface", surface=["trained"], **SMALL, seq_len=6)
-    assert len(trained.columns["x"]) == 81
+    rows = pd.DataFrame(trained.columns)
+    assert rows.groupby("quantity").size()["surface"] == 81
+    assert set(rows["start"].dropna()) == {0, 1, 2}
+    clipped = rows[rows["quantity"] == "clipped"].astype({"x": float, "y": float})
+    assert (clipped.groupby("start").size() == 61).all()
+    steps = clipped.groupby("start")[["x", "y"]].diff().dropna().to_numpy(float)
+    assert np.hypot(*steps.T).max() <= PLANE_RATE * 0.1 + 1e-6
     assert np.isfinite(np.array(trained.columns["log10_loss"], float)).all()
 
 
@@ -105,7 +112,8 @@ def test_a_trained_plane_is_that_of_the_trained_network() -> None:
     for steps in (1, 60):
         options = {**SMALL, "steps": steps, "batch_size": 32, "hidden_size": 8}
         found = measured("error_surface", surface=["trained"], **options, seq_len=6)
-        plane = pd.DataFrame(found.columns)
+        rows = pd.DataFrame(found.columns)
+        plane = rows[rows["quantity"] == "surface"]
         assert plane["x"].tolist() == np.repeat(np.linspace(-1, 1, 9), 9).tolist()
         assert plane["y"].tolist() == np.tile(np.linspace(-1, 1, 9), 9).tolist()
         middles[steps] = plane["log10_loss"].iloc[40]
@@ -147,9 +155,32 @@ def test_the_first_direction_is_the_gradients() -> None:
         for name, weight in model.weights.items()
     )
     reach = 1e-5
-    losses = slice_of(model, batch, np.array([-reach, 0.0, reach]))
+    losses = Plane(model, batch).losses(np.array([-reach, 0.0, reach]))
     # each weight moves by its own norm along its own gradient
     assert (losses[2, 1] - losses[0, 1]) / (2 * reach) == pytest.approx(far, rel=1e-4)
+
+
+def test_the_slopes_in_a_plane_are_its_own_differences() -> None:
+    task = TASKS["adding"]
+    layer = load_backend("numpy").bind("rnn_tanh", initialize("orthogonal", "rnn_tanh", 2, 5), "float64")
+    plane = Plane(SequenceModel(layer, 1, task.objective), batch_of(task, 1, 6, 8))
+    x, y, d = 0.4, -0.3, 1e-6
+    _, along, across = plane.loss(x, y)
+    assert along == pytest.approx((plane.loss(x + d, y)[0] - plane.loss(x - d, y)[0]) / (2 * d), rel=1e-5)
+    assert across == pytest.approx((plane.loss(x, y + d)[0] - plane.loss(x, y - d)[0]) / (2 * d), rel=1e-5)
+
+
+def test_a_descent_that_leaves_the_numbers_ends_there() -> None:
+    class Bowl:
+        """x⁴ + y²: from far away every step leads further."""
+
+        def loss(self, x: Any, y: Any) -> Any:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return x**4 + y**2, 4 * x**3, 2 * y
+
+    path = descend(Bowl(), 10.0, 0.0, 1.0, 60)
+    assert len(path.loss) < 61
+    assert np.isfinite(path.loss).all()
 
 
 def test_only_descents_have_a_learning_rate() -> None:

@@ -36,9 +36,12 @@ def test_sentences_table_and_figures(tmp_path: Path) -> None:
     assert any("y runs from 10⁻⁴ to 20,959" in sentence for sentence in found.details)
     assert found.table is not None
     assert len(found.table.rows) == 6
+    assert any(sentence.startswith("In the planes through 1 trained network: ") for sentence in found.details)
     summary = surfaces(run)
     assert summary is not None
     assert summary.ends.query("quantity == 'clipped'")["longest_step"].max() <= 0.0100001
+    assert summary.plane.groupby(["start", "quantity"]).ngroups == len(summary.plane_ends) == 6
+    assert set(summary.ends["learning_rate"]) == {0.1}  # a plane's descents are its own
     write_report(folder)
     for name in ("error_surface", "error_surface_trained"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000

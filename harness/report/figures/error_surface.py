@@ -38,18 +38,12 @@ def draw(run: Run) -> Iterator[Picture]:
     for panel in made:
         _map(drawn, panel.axes, grid, "loss")
         own = found.descents[found.descents["learning_rate"] == panel.content]
-        for (_, kind), part in own.groupby(["start", "quantity"], sort=False):
-            part = part.sort_values("step")
-            panel.axes.plot(part["x"], part["y"], lw=1.3, marker=".", ms=3.5, clip_on=True, **DESCENTS[kind])
-            panel.axes.plot(*part[["x", "y"]].iloc[0], marker="o", ms=6, color="#ffffff", mec="#1f2937")
-        panel.axes.set_xlim(grid["x"].min(), grid["x"].max())
-        panel.axes.set_ylim(grid["y"].min(), grid["y"].max())
+        _paths(panel.axes, own, grid)
         panel.axes.set_title(f"learning rate {plain(panel.content)}")
         panel.axes.set_xlabel("weight w")
         panel.axes.set_ylabel("bias b" if panel.left else "")
     title = "The cliff in the error surface of one unit, and descents on it"
-    handles = [Line2D([], [], lw=1.6, marker=".", label=name, **look) for name, look in DESCENTS.items()]
-    legend(drawn, title, handles)
+    legend(drawn, title, _handles())
     caption = "Colour: log10 of the loss. Circles: where descents start. A line that runs off the map leapt."
     data = pd.concat([grid, found.descents], ignore_index=True)
     columns = ["quantity", "learning_rate", "start", "step", "x", "y", "log10_loss", "log10_gradient_norm"]
@@ -65,14 +59,34 @@ def draw_trained(run: Run) -> Iterator[Picture]:
     drawn, (loss, slope) = panels([["log10_loss", "log10_gradient_norm"]], columns=2, height=3.8)
     for panel, name in ((loss, "loss"), (slope, "slope")):
         _map(drawn, panel.axes, grid.assign(log10_loss=grid[panel.content]), name)
+        _paths(panel.axes, found.plane, grid)
         panel.axes.set_title(name)
         panel.axes.set_xlabel("along the gradient (norms of the weights)")
         panel.axes.set_ylabel("along a random direction" if panel.left else "")
-    title = "A plane through a trained network"
-    legend(drawn, title)
+    title = "A plane through a trained network, and descents in it"
+    legend(drawn, title, [] if found.plane.empty else _handles())
     caption = "The trained network stands in the middle. Colour: log10 of the loss, and of its slope there."
-    columns = ["x", "y", "log10_loss", "log10_gradient_norm"]
-    yield Picture("error_surface_trained", title, caption, grid[columns], drawn)
+    if not found.plane.empty:
+        caption += (
+            " Circles: where descents start, which stay in the plane. A line that runs off the map leapt."
+        )
+    columns = ["quantity", "start", "step", "x", "y", "log10_loss", "log10_gradient_norm"]
+    data = pd.concat([grid, found.plane], ignore_index=True)
+    yield Picture("error_surface_trained", title, caption, data[columns], drawn)
+
+
+def _paths(axes: Axes, descents: pd.DataFrame, grid: pd.DataFrame) -> None:
+    """Each descent as far as the map goes."""
+    for (_, kind), part in descents.groupby(["start", "quantity"], sort=False):
+        part = part.sort_values("step")
+        axes.plot(part["x"], part["y"], lw=1.3, marker=".", ms=3.5, clip_on=True, **DESCENTS[str(kind)])
+        axes.plot(*part[["x", "y"]].iloc[0], marker="o", ms=6, color="#ffffff", mec="#1f2937")
+    axes.set_xlim(grid["x"].min(), grid["x"].max())
+    axes.set_ylim(grid["y"].min(), grid["y"].max())
+
+
+def _handles() -> list[Line2D]:
+    return [Line2D([], [], lw=1.6, marker=".", label=name, **look) for name, look in DESCENTS.items()]
 
 
 def _map(drawn: Any, axes: Axes, grid: pd.DataFrame, name: str) -> None:

@@ -28,8 +28,9 @@ NAMES = {
     explanation=(
         "One unit, h ← w·σ(h) + b over T steps with the loss (σ(h_T) − 0.7)², after Pascanu et al. 2013; "
         "gradient descents on it, plain, and with the gradient's norm clipped; a plane through the weights "
-        "of a network that learned to add, along its gradient and along a random direction; and y = w^1000. "
-        "A descent leaps when one of its steps is longer than 1 in w and b together."
+        "of a network that learned to add, along its gradient and along a random direction, with descents "
+        "that stay in it, by the gradient's share in each direction; and y = w^1000. A descent leaps when "
+        "one of its steps is longer than 1 in both numbers together."
     ),
 )
 def answer(run: Run) -> Answer | None:
@@ -38,7 +39,7 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=tuple(_detail(row) for row in records(found.facts)),
+        details=(*(_detail(row) for row in records(found.facts)), *_in_planes(found)),
         table=_table(found.ends),
         summary=found.ends,
     )
@@ -57,6 +58,23 @@ def _sentence(found: Surfaces) -> str:
         f"{words}; {int(plain_['leapt'].sum())} of {counted(len(plain_), 'plain descent')} leapt off, and "
         f"{int(clipped['leapt'].sum())} of {len(clipped)} with clipping."
     )
+
+
+def _in_planes(found: Surfaces) -> list[str]:
+    """How descents in the planes through trained networks went."""
+    ends = found.plane_ends
+    if ends.empty:
+        return []
+    words = []
+    for name, when in (("plain", "without clipping"), ("clipped", "with it")):
+        part = ends[ends["quantity"] == name]
+        lower = int((part["last_loss"] < part["first_loss"] / 2).sum())
+        words.append(
+            f"{when} {int(part['leapt'].sum())} of {counted(len(part), 'descent')} leapt and {lower} ended "
+            "below half the loss they began with"
+        )
+    networks = counted(int(ends["key"].nunique()), "trained network")
+    return [f"In the planes through {networks}: {'; '.join(words)}."]
 
 
 def _detail(row: dict[str, Any]) -> str:

@@ -20,8 +20,12 @@ LEAP = 1.0
 class Surfaces:
     """Args:
     grids: surface -> rows of the grid: x, y, log10_loss, log10_gradient_norm.
-    descents: one row per step: learning_rate, quantity (plain, clipped), start, step, x, y, log10_loss.
-    ends: one row per descent: learning_rate, quantity, start, first_loss, last_loss, longest_step, leapt.
+    descents: on one unit, one row per step: learning_rate, quantity (plain, clipped), start, step, x, y,
+        log10_loss.
+    ends: one row per such descent: learning_rate, quantity, start, first_loss, last_loss, longest_step,
+        leapt.
+    plane: the descents in the plane of `grids`, as `descents`.
+    plane_ends: one row per descent in any plane: key, of its case, and as `ends`.
     facts: one row per surface: surface, steepness, flat_share, lowest and highest log10 loss; of a
         training that diverged diverged_at_step and last_good_step.
     """
@@ -29,6 +33,8 @@ class Surfaces:
     grids: dict[str, pd.DataFrame]
     descents: pd.DataFrame
     ends: pd.DataFrame
+    plane: pd.DataFrame
+    plane_ends: pd.DataFrame
     facts: pd.DataFrame
 
 
@@ -41,11 +47,10 @@ def surfaces(run: Run) -> Surfaces | None:
     on_grid = measured[measured["quantity"] == "surface"]
     first = [part[part["key"] == part["key"].iloc[0]] for _, part in groups(on_grid, ["surface"])]
     grids = {str(part["surface"].iloc[0]): part.reset_index(drop=True) for part in first}
-    descents = measured[measured["quantity"].isin(["plain", "clipped"])].reset_index(drop=True)
-    ends = [
-        {**setting, **_end(part)}
-        for setting, part in groups(descents, ["learning_rate", "start", "quantity"])
-    ]
+    every = measured[measured["quantity"].isin(["plain", "clipped"])].reset_index(drop=True)
+    descents, planes = (every[every["surface"] == name] for name in ("one_unit", "trained"))
+    ends = _ends(descents, ["learning_rate", "start", "quantity"])
+    drawn = planes[planes["key"] == grids["trained"]["key"].iloc[0]] if "trained" in grids else planes
     facts = [
         {
             "surface": name,
@@ -60,7 +65,12 @@ def surfaces(run: Run) -> Surfaces | None:
         }
         for name, part in grids.items()
     ]
-    return Surfaces(grids, descents, pd.DataFrame(ends), pd.DataFrame(facts))
+    plane_ends = _ends(planes, ["key", "start", "quantity"])
+    return Surfaces(grids, descents, ends, drawn, plane_ends, pd.DataFrame(facts))
+
+
+def _ends(descents: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    return pd.DataFrame([{**setting, **_end(part)} for setting, part in groups(descents, axes)])
 
 
 def _end(part: pd.DataFrame) -> dict[str, float | bool]:
