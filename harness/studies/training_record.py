@@ -139,8 +139,8 @@ class Record:
     def _decay(self, step: int, lags: NDArray[np.int64]) -> DecaySummary:
         found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)
         norms = found.log10_spectral_norm["hh"]
-        for lag, values in zip(lags.tolist(), np.sort(norms, axis=1).tolist(), strict=True):
-            self.add("decay", step, lag=lag, log10_spectral_norm=values[len(values) // 2])
+        for lag, median in zip(lags.tolist(), np.median(norms, axis=1).tolist(), strict=True):
+            self.add("decay", step, lag=lag, log10_spectral_norm=median)
         return summarize_decay(lags, norms[:, None, :])
 
 

@@ -97,7 +97,8 @@ class Plane:
 
     The first direction is the gradient's, the second is random; both have, in each weight, the norm that the
     weight itself has, so that a reach of 1 is as far as the weights are from zero (Li et al. 2018,
-    "Visualizing the loss landscape of neural nets").  The model is left as it was.
+    "Visualizing the loss landscape of neural nets").  The model is left with the weights it had, in arrays of
+    their own.
     """
 
     def __init__(self, model: SequenceModel, batch: Batch, *, seed: int = 0) -> None:

@@ -128,7 +128,7 @@ CASES: list[tuple[str, str, list[Item]]] = [
     ]),
     ("C4", NOT_SUPPORTED, [
         *clipped_pass(9.0, 2.0, 0.1),
-        *clipped_pass(9.0, 2.0, -0.1, raised=1.0),
+        *clipped_pass(9.0, 2.0, -0.1, raised=5.0),
         *exploding("diverged", "solved"),
     ]),
     ("C4", DEPENDS, exploding("not solved", "solved")),
