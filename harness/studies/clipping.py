@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from harness.case import Case, Scalar
 from harness.clipping import CLIPPING_RULES, PLACES, Clipping
@@ -21,7 +22,7 @@ from harness.gradients.adjoint import why_not_at_gates
 from harness.gradients.trajectory import run_forward
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.rules_and_places import each_once, why_not_had
+from harness.studies.rules_and_places import each_once, require_steps, why_not_had
 from harness.studies.study import STUDIES, Context, Positive, Size, StudyAxes, known, one_of
 from implementations.contract import Parameters
 
@@ -37,6 +38,11 @@ class ClippingAxes(NetworkAxes):
     loss: list[Annotated[str, one_of("loss", LOSSES)]] = ["last"]
     steps: Size | None = None
     """How many steps back "truncated" goes."""
+
+    @model_validator(mode="after")
+    def _steps_where_a_rule_needs_them(self) -> ClippingAxes:
+        require_steps(self.rule, self.steps, "steps")
+        return self
 
 
 class ClippingStudy(NetworkStudy):
@@ -60,7 +66,7 @@ class ClippingStudy(NetworkStudy):
 
     def why_not(self, case: Case, context: Context) -> str | None:
         """The reason where the initialization, or the rule at its place, cannot be had."""
-        if reason := super().why_not(case, context) or why_not_had(case.axes, "steps"):
+        if reason := super().why_not(case, context) or why_not_had(case.axes):
             return reason
         return why_not_at_gates(str(case.axes["cell"]), _rule(case))
 

@@ -22,7 +22,7 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkStudy, training_seconds
-from harness.studies.rules_and_places import each_once, why_not_had
+from harness.studies.rules_and_places import each_once, require_steps, why_not_had
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -80,9 +80,7 @@ class LearningAxes(StudyAxes):
 
     @model_validator(mode="after")
     def _steps_where_a_rule_needs_them(self) -> LearningAxes:
-        for rule in self.rule:
-            if "steps" in CLIPPING_RULES[rule].needs and self.truncate is None:
-                raise ValueError(f"rule {rule!r} needs truncate, how many steps back it goes, got none")
+        require_steps(self.rule, self.truncate, "truncate")
         return self
 
 
@@ -119,7 +117,7 @@ class Learning(NetworkStudy):
 
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)
-        if reason := super().why_not(case, context) or why_not_had(axes, "truncate"):
+        if reason := super().why_not(case, context) or why_not_had(axes):
             return reason
         task, rule = TASKS[axes["task"]], clipping_of(case)
         if reason := why_not_through_time(axes["cell"], rule):

@@ -27,7 +27,7 @@ def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[
             point = {**point, "place": "parameters"}
         if "steps" not in needs:
             point = {**point, steps: None}
-        refusal = why_not_had(point, steps)
+        refusal = why_not_had(point)
         if "threshold" not in needs or refusal:
             point = {**point, "threshold": None}
         pair = (point["rule"], point["place"])
@@ -39,11 +39,17 @@ def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[
         yield point
 
 
-def why_not_had(axes: Mapping[str, Any], steps: str) -> str | None:
-    """Why this rule cannot be had at this place with these settings, or None where it can."""
-    rule, place = str(axes["rule"]), str(axes["place"])
-    if reason := why_not(rule, place):
-        return reason
-    if "steps" in CLIPPING_RULES[rule].needs and axes[steps] is None:
-        return f"clipping rule {rule!r} needs to be told how many steps back it goes: set {steps}"
-    return None
+def why_not_had(axes: Mapping[str, Any]) -> str | None:
+    """Why this rule cannot be had at this place, or None where it can."""
+    return why_not(str(axes["rule"]), str(axes["place"]))
+
+
+def require_steps(rules: Iterable[str], steps: int | None, axis: str) -> None:
+    """Refuse a rule that goes some steps back where the axis that says how many is left open.
+
+    Raises:
+        ValueError: it is.
+    """
+    for rule in rules:
+        if steps is None and "steps" in CLIPPING_RULES[rule].needs:
+            raise ValueError(f"rule {rule!r} needs {axis}, how many steps back it goes, got none")

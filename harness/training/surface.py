@@ -122,10 +122,15 @@ class Plane:
         """L and its two derivatives: the gradient by the weights, projected on each direction."""
         with self._at(along, across):
             found = self._model.loss_and_gradients(self._batch)
-        along_slope, across_slope = (
-            float(sum(np.sum(array * way[name], dtype=np.float64) for name, array in found.gradients.items()))
-            for way in (self._first, self._second)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # ∞ · 0: a descent ends there
+            along_slope, across_slope = (
+                float(
+                    sum(
+                        np.sum(array * way[name], dtype=np.float64) for name, array in found.gradients.items()
+                    )
+                )
+                for way in (self._first, self._second)
+            )
         return found.value, along_slope, across_slope
 
     @contextmanager

@@ -186,17 +186,11 @@ def test_a_rule_and_place_that_cannot_be_had_come_once() -> None:
     assert sorted(tanh, key=str) == sorted([*lstm, *impossible], key=str)
 
 
-@pytest.mark.parametrize(
-    ("axes", "reason"),
-    [
-        ({"rule": ["adaptive"], "place": ["state"]}, "'adaptive' cannot act at place 'state'"),
-        ({"rule": ["truncated"], "place": ["state"]}, "how many steps back it goes: set steps"),
-    ],
-)
-def test_clipping_that_cannot_be_had_says_so(axes: dict[str, Any], reason: str) -> None:
-    found = measure("clipping", cell=["rnn_tanh"], threshold=[0.1, 1.0], **axes, **SMALL)
+def test_clipping_that_cannot_be_had_says_so() -> None:
+    axes = {"cell": ["rnn_tanh"], "threshold": [0.1, 1.0], "rule": ["adaptive"], "place": ["state"]}
+    found = measure("clipping", **axes, **SMALL)
     assert isinstance(found, Unsupported)
-    assert reason in found.reason
+    assert "'adaptive' cannot act at place 'state'" in found.reason
 
 
 @pytest.mark.parametrize("loss", ["last", "all"])

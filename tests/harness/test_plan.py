@@ -142,12 +142,14 @@ def test_an_axis_outside_of_its_range_is_refused_with_its_place(study, axes):
         checked({"name": "n", "studies": {study: {**least(study), **axes}}}, "plan")
 
 
-@pytest.mark.parametrize("study", ["learning", "time_to_solve"])
-def test_a_rule_that_needs_steps_is_refused_without_them(study):
+@pytest.mark.parametrize(
+    ("study", "axis"), [("learning", "truncate"), ("time_to_solve", "truncate"), ("clipping", "steps")]
+)
+def test_a_rule_that_needs_steps_is_refused_without_them(study, axis):
     block = {**least(study), "rule": ["global_norm", "truncated"]}
-    with pytest.raises(UserError, match=rf"plan: studies\.{study}: rule 'truncated' needs truncate"):
+    with pytest.raises(UserError, match=rf"plan: studies\.{study}: rule 'truncated' needs {axis}"):
         checked({"name": "n", "studies": {study: block}}, "plan")
-    assert checked({"name": "n", "studies": {study: {**block, "truncate": 2}}}, "plan").cases()
+    assert checked({"name": "n", "studies": {study: {**block, axis: 2}}}, "plan").cases()
 
 
 @pytest.mark.parametrize("study", STUDIES)

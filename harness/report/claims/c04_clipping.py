@@ -26,8 +26,8 @@ ROUNDING = 1e-5
     text="Clipping by norm solves explosion; it does not solve vanishing.",
     rule=(
         "Supported where every clipped parameter gradient keeps to its threshold and no ‖dL/dh_0‖ below 1 % "
-        "is raised to it; and in training, at each place, where certainly more than half of the networks that "
-        "diverge do not when clipped, and certainly less than half of those whose gradient had vanished and "
+        "is raised to it; and in training, at each place, where certainly more than half of the networks "
+        "that diverge do not when clipped, and certainly less than half of those whose gradient had vanished and "
         "that do not solve their task do so when clipped (a network under several thresholds counts once)."
     ),
     studies=("clipping", "learning"),
