@@ -155,14 +155,15 @@ def test_clipping_on_the_way_back(rule: str, place: str, cell: str) -> None:
     assert (share is None) if rule == "truncated" else (0 < share <= 1)
 
 
+TRUNCATED: dict[str, Any] = {"rule": ["truncated"], "place": ["state"]}
 WAYS_BACK: list[tuple[str, dict[str, Any], float]] = [
     ("one pass, and one back", {}, 2e-3),
     ("of each step one pass, and one back", {"rule": ["value"], "place": ["state"]}, 0.2),
     ("the same", {"rule": ["value"], "place": ["gates"]}, 0.2),
-    ("and of the last 10 steps another", {"rule": ["truncated"], "place": ["state"], "truncate": 10}, 0.12),
+    ("and of the last 10 steps another", {**TRUNCATED, "truncate": 10}, 0.12),
     (
         "and of as many steps as back another",
-        {"rule": ["truncated"], "place": ["state"], "truncate": 1000},
+        {**TRUNCATED, "truncate": 1000},
         0.3,
     ),
 ]
