@@ -129,6 +129,7 @@ def test_of_a_training_that_diverged_the_plane_is_cut_through_its_last_good_stat
         found = measured("error_surface", **axes)
     assert (found.facts["diverged_at_step"], found.facts["last_good_step"]) == (2, 0)
     rows = pd.DataFrame(found.columns)
+    rows = rows[rows["quantity"] == "surface"]
     assert len(rows) == 81
     task, start = TASKS["adding"], initialize("orthogonal", "rnn_relu", 2, 4)
     layer = load_backend("numpy").bind("rnn_relu", start, "float32")
