@@ -123,15 +123,11 @@ class Plane:
         with self._at(along, across):
             found = self._model.loss_and_gradients(self._batch)
         with np.errstate(over="ignore", invalid="ignore"):  # ∞ · 0: a descent ends there
-            along_slope, across_slope = (
-                float(
-                    sum(
-                        np.sum(array * way[name], dtype=np.float64) for name, array in found.gradients.items()
-                    )
-                )
+            slopes = [
+                sum(np.sum(array * way[name], dtype=np.float64) for name, array in found.gradients.items())
                 for way in (self._first, self._second)
-            )
-        return found.value, along_slope, across_slope
+            ]
+        return found.value, float(slopes[0]), float(slopes[1])
 
     @contextmanager
     def _at(self, along: float, across: float) -> Iterator[None]:

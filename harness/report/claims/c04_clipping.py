@@ -28,7 +28,8 @@ ROUNDING = 1e-5
         "Supported where every clipped parameter gradient keeps to its threshold and no ‖dL/dh_0‖ below 1 % "
         "is raised to it; and in training, at each place, where certainly more than half of the networks "
         "that diverge do not when clipped, and certainly less than half of those whose gradient had vanished "
-        "and that do not solve their task do so when clipped (a network under several thresholds counts once)."
+        "and that do not solve their task do so when clipped (a network under several thresholds counts "
+        "once)."
     ),
     studies=("clipping", "learning"),
     section="clipping",
