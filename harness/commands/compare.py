@@ -42,6 +42,7 @@ def compare(
     from harness.folder import find_run
     from harness.report.frames import Run
     from harness.report.verdicts import THRESHOLD
+    from harness.report.words import listed
 
     found = compare_runs(
         Run.read(find_run(old, results)),
@@ -61,9 +62,9 @@ def compare(
         return
     if found.regressions(limit) or found.lost:
         raise typer.Exit(REGRESSION)
-    if not found.judged:
+    if found.unjudged or not found.judged:
         raise UserError(
-            "--fail-on: no comparison could be judged",
+            f"--fail-on: no comparison of {listed(found.unjudged) or 'anything'} could be judged",
             expected="at least 2 processes of each case in either run, on one machine",
             remedy="measure with replicates = 3 or more",
         )

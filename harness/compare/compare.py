@@ -23,6 +23,7 @@ from harness.report.frames import Run
 from harness.report.statistics import Estimate, geometric_mean
 from harness.report.summaries.throughput import throughput
 from harness.report.verdicts import THRESHOLD, judge
+from harness.report.words import setting
 from implementations.registry import did_you_mean
 
 MEBIBYTE = 2**20
@@ -58,7 +59,7 @@ class Comparison:
     old, new: the runs.
     rows: every group that both measured, times before memory.
     lost: cases that had a number and now fail, are unsupported or were left open, with why.
-    alone: how many settings only the old, only the new run measured.
+    alone: what only the old, only the new run measured: "time of …".
     hardware: what differs between the machines.
     relative_to: the backend whose time in the same rounds is the unit of time; None: the second.
     threshold: a change below it is of no importance.
@@ -68,7 +69,7 @@ class Comparison:
     new: Run
     rows: tuple[Row, ...]
     lost: tuple[tuple[str, str], ...]
-    alone: tuple[int, int]
+    alone: tuple[tuple[str, ...], tuple[str, ...]]
     hardware: tuple[str, ...]
     relative_to: str | None = None
     threshold: float = THRESHOLD
@@ -82,6 +83,12 @@ class Comparison:
     def judged(self) -> int:
         """How many rows have a verdict other than invalid."""
         return sum(row.word != "invalid" for row in self.rows)
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """The metrics of which no row at all has a verdict other than invalid."""
+        metrics = dict.fromkeys(row.metric for row in self.rows)
+        return tuple(m for m in metrics if all(r.word == "invalid" for r in self.rows if r.metric == m))
 
 
 def compare_runs(
@@ -127,8 +134,13 @@ def compare_runs(
     rows += [
         _weighed(group, listed, threshold, bool(hardware)) for group, listed in _grouped(pairs, MEMORY, by)
     ]
-    alone = len(before.series) - len(shared), len(after.series) - len(shared)
+    alone = _names_of(before, shared), _names_of(after, shared)
     return Comparison(old, new, tuple(rows), lost, alone, tuple(hardware), relative_to, threshold)
+
+
+def _names_of(found: Measurements, shared: Sequence[str]) -> tuple[str, ...]:
+    rest = [series for key, series in found.series.items() if key not in set(shared)]
+    return tuple(f"{s.metric} of {setting(dict(s.axes))}" for s in rest)
 
 
 def _require_timed(backend: str, run: Run) -> None:
@@ -233,6 +245,6 @@ def _weighed(group: dict[str, Any], pairs: Sequence[Pair], threshold: float, oth
 
 
 def _lost(before: Measurements, after: Measurements) -> Iterable[tuple[str, str]]:
-    for setting, (case, reason) in after.without.items():
-        if setting in before.series:
+    for key, (case, reason) in after.without.items():
+        if key in before.series:
             yield str(case), reason

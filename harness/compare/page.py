@@ -26,6 +26,8 @@ from harness.report.words import (
 )
 
 ROWS = 60
+ALONE = 6
+"""Settings of one run alone that are named; more are counted."""
 """In Markdown; the CSV has them all."""
 _ORDER = ("slower", "larger", "faster", "smaller", "ambiguous", "invalid", "same")
 _MARKS = {"slower": "🔴", "larger": "🔴", "faster": "🟢", "smaller": "🟢", "same": "⚪", "ambiguous": "🟡"}
@@ -106,7 +108,9 @@ def _judgement(comparison: Comparison, limit: float) -> str:
     bad = len(comparison.regressions(limit)) + len(comparison.lost)
     if bad:
         return f"**{counted(bad, 'regression')} beyond {100 * limit:g} %.**"
-    return f"No regression beyond {100 * limit:g} %."
+    left = len(comparison.rows) - comparison.judged
+    invalid = f"; {left} more could not be judged" if left else ""
+    return f"No regression beyond {100 * limit:g} % in {counted(comparison.judged, 'comparison')}{invalid}."
 
 
 def _table(rows: Sequence[Row], relative_to: str | None) -> list[str]:
@@ -157,8 +161,12 @@ def _remarks(comparison: Comparison) -> str:
             f" A time is a multiple of {_cell(comparison.relative_to)}'s in the same rounds of the same run: "
             "what the machine did to both cancels."
         )
-    if old or new:
-        words.append(f" Only before: {counted(old, 'setting')}; only now: {counted(new, 'setting')}.")
+    if any(row.metric != TIME for row in comparison.rows):
+        words.append(f" A peak is the same within {100 * comparison.threshold:g} % or 1 MiB.")
+    for when, names in (("before", old), ("now", new)):
+        if names:
+            more = f" and {len(names) - ALONE} more" if len(names) > ALONE else ""
+            words.append(f" Measured only {when}: {_cell('; '.join(names[:ALONE]))}{more}.")
     machine = listed([f"{name} {value}" for name, value in describe(comparison.new).items()])
     if machine:
         words.append(f" Machine: {_cell(machine)}.")

@@ -107,8 +107,9 @@ def claim(
     return enter
 
 
-def verdict(conditions: Sequence[Condition], on: str) -> str:
-    """The verdict over these conditions; `on` is what tells them apart, "the initialization".
+def verdict(conditions: Sequence[Condition], on: str, untested: Sequence[str] = ()) -> str:
+    """The verdict over these conditions; `on` is what tells them apart, "the initialization"; `untested` what
+    the claim says and the run has nothing of.
 
     Raises:
         ValueError: no conditions.
@@ -116,7 +117,7 @@ def verdict(conditions: Sequence[Condition], on: str) -> str:
     if not conditions:
         raise ValueError("a claim without conditions is not tested, and has no verdict")
     held = [condition.words for condition in conditions if condition.holds]
-    open_ = [condition.words for condition in conditions if condition.holds is None]
+    open_ = [*(condition.words for condition in conditions if condition.holds is None), *untested]
     failed = [c.words for c in conditions if c.holds is not None and not c.holds]
     left = f"; {UNDECIDED} for {_named(open_)}" if open_ else ""
     if failed:
@@ -136,11 +137,13 @@ def _named(words: Sequence[str]) -> str:
     return f"{', '.join(distinct[: NAMED_CONDITIONS - 1])} and {len(distinct) - NAMED_CONDITIONS + 1} more"
 
 
-def finding(conditions: Sequence[Condition], *, on: str, effect: str, tested: str) -> Finding | None:
+def finding(
+    conditions: Sequence[Condition], *, on: str, effect: str, tested: str, untested: Sequence[str] = ()
+) -> Finding | None:
     """What was found under these conditions; None where there is none of them."""
     if not conditions:
         return None
-    return Finding(effect, tested, tuple(conditions), verdict(conditions, on))
+    return Finding(effect, tested, tuple(conditions), verdict(conditions, on, untested))
 
 
 def measured_words(conditions: Sequence[Condition], limit: int = NAMED_CONDITIONS) -> str:

@@ -161,7 +161,9 @@ def test_what_fails_now_is_a_loss_and_what_is_in_one_run_alone_is_counted(tmp_pa
     found = compare_runs(old, new)
     assert found.lost[0][1] == "failed: SIGSEGV"
     assert len(found.lost) == 1
-    assert found.alone == (2, 0)
+    assert [len(names) for names in found.alone] == [2, 0]
+    assert [name.split(" of ")[0] for name in found.alone[0]] == ["time", "memory"]
+    assert f"Measured only before: {found.alone[0][0]}" in markdown(found)
     assert "SIGSEGV" in markdown(found)
     with pytest.raises(UserError, match="none of them shared"):
         compare_runs(run(tmp_path / "a", [weigh("numba", 3)]), run(tmp_path / "b", [weigh("torch", 3)]))
@@ -235,7 +237,7 @@ def test_the_command_ends_with_0_or_with_a_clear_line(tmp_path):
     run(tmp_path / "one", items({}, seed=2, replicates=1))
     assert command(tmp_path / "old", tmp_path / "new", "--fail-on", "5%").returncode == 0
     for arguments, words in (
-        (["old", "one", "--fail-on", "5%"], "no comparison could be judged"),
+        (["old", "one", "--fail-on", "5%"], "no comparison of time could be judged"),
         (["old", "new", "--fail-on", "five"], "a percentage above 0, such as 5%"),
         (["old", "none"], "no run 'none'"),
         (["old", "new", "--output", tmp_path / "no" / "page.md"], "cannot write"),
@@ -258,6 +260,17 @@ def in_rounds(slower: float, slowness: float, *, seed: int, replicates: int = 5)
             columns |= {"attempt": [0] * 9, "round": list(range(9))}
             facts = {"together": f"{seed}-{replicate}", "relative_error": 1e-7, "flop": 1, "steps": 1}
             yield Case("throughput", {**axes, "backend": backend}, replicate), Measured(columns, facts)
+
+
+def test_peaks_alone_do_not_open_the_gate(tmp_path):
+    """Memory has a verdict from one process; of the times, that have none, nothing is known."""
+    run(tmp_path / "old", [*items({}, seed=1, replicates=1), weigh("numba", 300)])
+    run(tmp_path / "new", [*items({"numba": 9.0}, seed=2, replicates=1), weigh("numba", 300)])
+    done = command("old", "new", "--results", tmp_path, "--fail-on", "5%")
+    assert done.returncode == 2, done.stdout
+    assert "no comparison of time could be judged" in done.stderr
+    assert "No regression beyond 5 % in 1 comparison; 8 more could not be judged." in done.stdout
+    assert "A peak is the same within 3 % or 1 MiB." in done.stdout
 
 
 @pytest.mark.parametrize(("slower", "word"), [(1.0, "same"), (1.1, "slower"), (0.9, "faster")])

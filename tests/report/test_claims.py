@@ -10,10 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.outcome import Measured, Outcome
 from harness.report import write_report
 from harness.report.claim import CLAIMS, DEPENDS, NOT_SUPPORTED, NOT_TESTED, SUPPORTED, UNDECIDED, Claim
 from harness.report.claims_page import Judged, judge, page
 from harness.report.frames import Run
+from harness.report.summaries.gradient_decay import NORM
 from tests.report.synthetic import Item, write_run
 from tests.report.synthetic_claims import (
     SEEDS,
@@ -214,6 +216,31 @@ def test_what_is_too_scattered_or_too_few_to_tell_is_undecided(
     assert shown is not None
     assert f"1 is {UNDECIDED}" in shown.sentence
     assert UNDECIDED in [row[-1] for row in shown.conditions.rows]
+
+
+def test_what_a_claim_says_and_the_run_has_nothing_of_is_undecided(tmp_path: Path) -> None:
+    found = verdicts(tmp_path / "run", decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1))["C1"]
+    assert found.verdict == "undecided for β_W β_h > 1; holds for the bound at every lag and β_W β_h < 1"
+    assert found.effect.endswith("no network had β_W β_h > 1")
+
+
+def test_gradients_that_are_zero_are_not_kept(tmp_path: Path) -> None:
+    """Of networks whose norm stays at 1 where it lives, the sequences in which it dies count."""
+    kept = list(decay("rnn_relu", "identity", 0.0))
+    half = [(case, _dead(outcome)) if i % 2 else (case, outcome) for i, (case, outcome) in enumerate(kept)]
+    assert verdicts(tmp_path / "kept", kept)["C6"].word == SUPPORTED
+    found = verdicts(tmp_path / "half", half)["C6"]
+    assert found.word == UNDECIDED
+    assert "sequences lose it altogether" in found.effect
+
+
+def _dead(outcome: Outcome | None) -> Measured:
+    assert isinstance(outcome, Measured)
+    dead = [
+        -math.inf if lag else norm
+        for lag, norm in zip(*(outcome.columns[n] for n in ("lag", NORM)), strict=True)
+    ]
+    return Measured({**outcome.columns, NORM: dead}, outcome.facts)
 
 
 def test_noise_cannot_support_a_claim(tmp_path: Path) -> None:

@@ -40,13 +40,9 @@ def zeros(number: int) -> str:
 
 
 @lru_cache(maxsize=1)
-def networks(run: Run) -> pd.DataFrame | None:
-    """One row per network and block of the gradient decay, or None where nothing was measured.
-
-    Columns: key, the axes, block, longest_lag, log10_norm (at the longest lag, the median over those samples
-    in which it is not exactly zero; −inf where it is in all) and nats_per_step (its natural logarithm over
-    that lag: the rate over all lags).
-    """
+def last_lags(run: Run) -> pd.DataFrame | None:
+    """The rows of the gradient decay at each network's longest lag, one per block and sample; None where
+    nothing was measured."""
     measured = run.measured(STUDY)
     if not has(measured, "lag", NORM, "cell", "initialization"):
         return None
@@ -54,7 +50,20 @@ def networks(run: Run) -> pd.DataFrame | None:
         measured = measured.assign(block="hh")
     measured = measured.dropna(subset=["lag", NORM])
     last = measured[measured["lag"] == measured.groupby("key")["lag"].transform("max")]
-    last = last[last["lag"] > 0]
+    return last[last["lag"] > 0]
+
+
+@lru_cache(maxsize=1)
+def networks(run: Run) -> pd.DataFrame | None:
+    """One row per network and block of the gradient decay, or None where nothing was measured.
+
+    Columns: key, the axes, block, longest_lag, log10_norm (at the longest lag, the median over those samples
+    in which it is not exactly zero; −inf where it is in all) and nats_per_step (its natural logarithm over
+    that lag: the rate over all lags).
+    """
+    last = last_lags(run)
+    if last is None:
+        return None
     alive = last[np.isfinite(last[NORM].astype(float))]
     norms = alive.groupby(["key", "block"])[NORM].median()
     rows = last.drop_duplicates(["key", "block"]).set_index(["key", "block"])
