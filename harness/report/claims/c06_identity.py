@@ -59,7 +59,7 @@ def judge(run: Run) -> Finding | None:
 
 
 def _few(lost: int, of: int) -> bool | None:
-    return effects.share(lost, of, "sequence").below(0.5)
+    return True if not lost else effects.share(lost, of, "sequence").below(0.5)
 
 
 def _rate(value: float) -> str:
