@@ -92,7 +92,10 @@ def test_a_training_that_diverges_says_so_and_leaves_its_last_good_state(
         (["--clip", "valu"], "did you mean 'value'"),
         (["--optimizer", "adma"], "did you mean 'adam'"),
         (["--clip", "truncated"], "needs steps >= 1"),
-        (["--clip", "value", "--place", "gates"], "'gates' cannot be had for gru"),
+        (
+            ["--cell", "lstm_peephole", "--clip", "value", "--place", "gates"],
+            "cannot be had for lstm_peephole",
+        ),
         (["--clip", "value", "--place", "state", "--layers", "2"], "several layers"),
         (["--place", "everywhere"], "place must be one of"),
         (["--threshold", "-1"], "threshold must be > 0"),
