@@ -61,10 +61,12 @@ def test_who_diverged_and_how_far_the_gradient_reaches(tmp_path: Path) -> None:
     found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", list(trainings()))))
     assert found is not None
     assert found.sentence == (
-        "Without clipping 3 of 6 trainings diverged, in 1 of 2 settings the loss of a batch rose above 10 "
-        "times what knowing nothing costs, and 0 trainings solved their task; with it 0 of 12 trainings "
-        "diverged, in 0 of 4 settings the loss of a batch rose above 10 times what knowing nothing costs, "
-        "and 0 trainings solved their task."
+        "Without clipping 3 of 6 trainings diverged, in 1 of 2 settings the loss of a batch rose above "
+        "10 times what knowing nothing costs, and 0 trainings solved their task; clipped on the "
+        "parameters 0 of 6 trainings diverged, in 0 of 2 settings the loss of a batch rose above 10 "
+        "times what knowing nothing costs, and 0 trainings solved their task; clipped on the state 0 of "
+        "6 trainings diverged, in 0 of 2 settings the loss of a batch rose above 10 times what knowing "
+        "nothing costs, and 0 trainings solved their task."
     )
     assert found.details == (
         "gain 0.8: half-life 4.00 steps before training; after it 4.00 steps without clipping and from 4.00 "
@@ -79,6 +81,34 @@ def test_who_diverged_and_how_far_the_gradient_reaches(tmp_path: Path) -> None:
     kept = rows["0.8", "per_sample_norm", "state", "0.1"]
     assert kept[4:6] == ("0 of 3", "–")
     assert kept[10:13] == ("25 %", "4.00", "8.00")
+
+
+def test_a_reach_that_was_not_measured_is_unknown_and_not_beyond_t(tmp_path: Path) -> None:
+    """Trainings that diverged before their first good step have no network after training."""
+
+    def gone(item: Item) -> Item:
+        case, outcome = item
+        assert isinstance(outcome, Measured)
+        if outcome.facts["diverged_at_step"] is None:
+            return item
+        facts = {**outcome.facts, "half_life_after": None, "log10_norm_after": None}
+        kept = [i for i, (q, n) in enumerate(_kinds(outcome)) if q != "decay" or n == 0]
+        return case, Measured({name: [v[i] for i in kept] for name, v in outcome.columns.items()}, facts)
+
+    run = Run.read(write_run(tmp_path / "run", [gone(item) for item in trainings()]))
+    found, drawn = SECTIONS["clipped_training"].answer(run), clipped_trainings(run)
+    assert found is not None
+    assert found.table is not None
+    assert drawn is not None
+    assert "after it unknown without clipping and from beyond T" in found.details[1]
+    row = next(row for row in found.table.rows if row[:2] == ("2.5", "none"))
+    assert row[-4:] == ("beyond T", "–", "0.0100", "–")
+    after = drawn.decays[drawn.decays["when"] == "after"]
+    assert "no clipping" not in set(after.loc[after["gain"] == 2.5, "clipped"])
+
+
+def _kinds(outcome: Measured) -> list[tuple[Any, Any]]:
+    return list(zip(outcome.columns["quantity"], outcome.columns["step"], strict=True))
 
 
 def test_one_clipping_is_no_range(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from harness.report.words import (
     counted,
     known,
     listed,
+    missing,
     percent,
     phrase,
     plain,
@@ -27,6 +28,7 @@ from harness.report.words import (
 )
 
 NONE = "no clipping"
+PLACES = {"parameters": "the parameters", "state": "the state", "gates": "the gates"}
 BLOWN_UP = 10.0
 """A batch whose loss is so many times what knowing nothing costs: the network was thrown off."""
 
@@ -58,7 +60,9 @@ def answer(run: Run) -> Answer | None:
 
 def _sentence(found: ClippedTrainings) -> str:
     plainly = found.settings["clipped"] == NONE
-    words = [_fate(found.settings[plainly], "without clipping"), _fate(found.settings[~plainly], "with it")]
+    words = [_fate(found.settings[plainly], "without clipping")]
+    for own, part in groups(found.settings[~plainly], ["place"]):
+        words.append(_fate(part, f"clipped on {PLACES.get(str(own['place']), own['place'])}"))
     sentence = "; ".join(filter(None, words))
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -80,15 +84,14 @@ def _reach(found: ClippedTrainings) -> list[str]:
     sentences = []
     varying, _ = split_constant(found.settings, _shown(found))
     for shared, part in groups(found.settings, found.same):
-        # a norm that never falls to one half has a half-life longer than any
-        part = part.assign(after=part["half_life_after"].astype(float).fillna(math.inf))
+        part = part.assign(**{when: _half_lives(part, when) for when in ("before", "after")})
         after = [f"{_steps(row['after'])} without clipping" for row in records(part[part["clipped"] == NONE])]
-        clipped = records(part[part["clipped"] != NONE].sort_values("after"))
+        clipped = records(part[(part["clipped"] != NONE) & part["after"].notna()].sort_values("after"))
         if clipped:
             low, high = (f"{_steps(end['after'])} ({end['clipped']})" for end in (clipped[0], clipped[-1]))
             after.append(f"{low} with it" if low == high else f"from {low} to {high} with it")
         named = setting({axis: shared[axis] for axis in varying}) or str(shared["cell"])
-        before = _steps(float(part["half_life_before"].fillna(math.inf).iloc[0]))
+        before = _steps(float(part["before"].iloc[0]))
         sentences.append(f"{named}: half-life {before} before training; after it {listed(after)}.")
     return sentences
 
@@ -98,7 +101,15 @@ def _shown(found: ClippedTrainings) -> list[str]:
     return [axis for axis in found.same if axis not in (*TRAINED, *LOOKED_AT)]
 
 
+def _half_lives(part: pd.DataFrame, when: str) -> pd.Series:
+    """∞ of a norm that never falls to one half; NaN where there was none to measure."""
+    half_lives = part[f"half_life_{when}"].astype(float)
+    return half_lives.where(half_lives.notna() | part[f"log10_norm_{when}"].isna(), math.inf)
+
+
 def _steps(value: float) -> str:
+    if math.isnan(value):
+        return "unknown"
     return "beyond T" if math.isinf(value) else f"{significant(value)} steps"
 
 
@@ -124,10 +135,11 @@ def _table(found: ClippedTrainings) -> Table:
             significant(row["baseline"]),
             significant(row["worst_loss"]),
             known(row["clipped_share"], spoken=percent),
-            known(row["half_life_before"], "beyond T"),
-            known(row["half_life_after"], "beyond T"),
-            power_of_ten(row["log10_norm_before"]),
-            power_of_ten(row["log10_norm_after"]),
+            *(
+                known(row[f"half_life_{when}"], "–" if missing(row[f"log10_norm_{when}"]) else "beyond T")
+                for when in ("before", "after")
+            ),
+            *(known(row[f"log10_norm_{when}"], spoken=power_of_ten) for when in ("before", "after")),
         )
         for row, way in zip(records(found.settings), ways, strict=True)
     ]

@@ -56,12 +56,11 @@ def _losses(compared: pd.DataFrame, named: list[str]) -> pd.DataFrame:
 
 
 def _decays(compared: pd.DataFrame, named: list[str]) -> pd.DataFrame:
-    """Of a training that ended before its first step, the two are one."""
+    """Of a training that diverged, after is its last good state; none where that is the start."""
     rows = compared[compared["quantity"] == "decay"]
     step = rows["step"].astype(float)
     first, last = step == 0, step == rows["key"].map(step.groupby(rows["key"]).max())
-    both = [rows[first].assign(when="before"), rows[last].assign(when="after")]
+    both = [rows[first].assign(when="before"), rows[last & ~first].assign(when="after")]
     by = [*named, "when", "lag"]
-    # the middle one of what was seen: a mean of a number and −inf says nothing
     middle = pd.concat(both).groupby(by, sort=False, dropna=False)["log10_spectral_norm"]
     return middle.median().reset_index()
