@@ -81,6 +81,7 @@ def _run_plan(
     dry_run: bool,
     make_executor: MakeExecutor,
 ) -> None:
+    from harness.choice import require_cases
     from harness.plan import parse_axis
     from harness.plan_file import load_plan
     from harness.training.corpora import read_corpus
@@ -93,10 +94,13 @@ def _run_plan(
     )
     if plan.corpus is not None:
         read_corpus(plan.corpus, different=2)
+    cases = plan.cases()
+    for line in require_cases(plan, cases):
+        print(line)
     if dry_run:
         from harness.commands.foretell import foretell
 
-        foretell(plan, plan.cases())
+        foretell(plan, cases)
         return
     from harness.doctor import warnings
     from harness.folder import create_run

@@ -48,6 +48,13 @@ class JacobianMap(NetworkStudy):
             if point["block"] == "hh" or point["block"] in block_names(CELLS[str(point["cell"])]):
                 yield point
 
+    def why_no_points(self, axes: StudyAxes) -> str | None:
+        assert isinstance(axes, JacobianMapAxes)
+        return ", ".join(
+            f"{cell} has no block {' or '.join(axes.block)} (it has {', '.join(block_names(CELLS[cell]))})"
+            for cell in axes.cell
+        )
+
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
         parameters, inputs = draw_network(case, context)

@@ -136,6 +136,10 @@ class Study(ABC):
         for combination in itertools.product(*swept.values()):
             yield {**dict(zip(swept, combination, strict=True)), **fixed}
 
+    def why_no_points(self, axes: StudyAxes) -> str | None:
+        """Why some combinations are left out, for one who finds that all of them were."""
+        return None
+
     def points_beside(self, axes: StudyAxes, planned: Sequence[Case]) -> Iterator[dict[str, Scalar]]:
         """Points that follow from what the plan measures in other studies; none, as a rule.
 

@@ -91,6 +91,28 @@ def test_a_wrong_option_is_one_line(tmp_path, arguments, words):
     assert not results.exists()
 
 
+NOTHING = ["--study", "jacobian_map", "--axis", "cell=rnn_tanh,rnn_relu", "--axis", "block=cc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (NOTHING, ["quick: no cases: jacobian_map: rnn_tanh has no block cc (it has hh, ss), rnn_relu has"]),
+        ([*NOTHING, "--dry-run"], ["no cases"]),
+    ],
+)
+def test_a_plan_without_a_case_is_refused_with_the_reason(tmp_path, arguments, words):
+    results = tmp_path / "results"
+    refused(run_all(*arguments, "--results", results), words)
+    assert not results.exists()
+
+
+def test_a_study_without_a_case_beside_others_is_named():
+    done = run_all(*NOTHING, "--study", "gain_map", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("jacobian_map has no cases: rnn_tanh has no block cc")
+
+
 def test_a_binary_corpus_is_refused(tmp_path):
     corpus = tmp_path / "corpus.bin"
     corpus.write_bytes(bytes(range(256)) * 100)

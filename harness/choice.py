@@ -1,0 +1,36 @@
+"""What was chosen of a plan, by options or by itself: what would come to nothing is refused or said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.case import Case
+from harness.errors import UserError
+from harness.plan import Plan
+from harness.studies.study import STUDIES
+
+
+def require_cases(plan: Plan, cases: Sequence[Case]) -> list[str]:
+    """What is to be said of the plan's studies that have no case, one line each.
+
+    Raises:
+        UserError: no study has any.
+    """
+    without = _without_cases(plan, cases)
+    if not cases:
+        raise UserError(
+            f"plan {plan.name}: no cases: {'; '.join(f'{name}: {why}' for name, why in without.items())}",
+            remedy="choose other values with --axis or in the plan",
+        )
+    return [f"{name} has no cases: {why}" for name, why in without.items()]
+
+
+def _without_cases(plan: Plan, cases: Sequence[Case]) -> dict[str, str]:
+    """Study -> why it has no case."""
+    having = {case.study for case in cases}
+    found: dict[str, str] = {}
+    for name, axes in plan.axes():
+        if name not in having:
+            why = STUDIES[name].why_no_points(axes) or "every combination of its axes is left out"
+            found[name] = why if found.get(name, why) == why else f"{found[name]}, {why}"
+    return found
