@@ -61,6 +61,7 @@ def execute(
         facts = ledger.facts()
         plan = recorded_plan(facts, folder)
         if corpus is not None:
+            _require_own_text(plan)
             plan = plan.with_corpus(corpus)
         cases = [entry.case for entry in ledger.entries()]
         done = ledger.finished_keys()
@@ -77,6 +78,15 @@ def execute(
             finally:
                 places.write(ledger, folder)
         return Summary(ledger.counts())
+
+
+def _require_own_text(plan: Plan) -> None:
+    if plan.corpus is None:
+        raise UserError(
+            "--corpus: this run was planned with the Python standard library's text, or with none",
+            expected="a run that was started with --corpus, whose text is now elsewhere",
+            remedy="leave --corpus out, or start a new run with it",
+        )
 
 
 def _run_all(

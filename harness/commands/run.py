@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from harness.run import MakeExecutor
 
 
+DEFAULT = "quick"
+"""The plan of those who name none."""
+
+
 def run(
-    plan: Annotated[str, typer.Option(help="A preset's name, or the path of a TOML file.")] = "quick",
+    plan: Annotated[
+        str | None, typer.Option(help="A preset's name, or the path of a TOML file; default: quick.")
+    ] = None,
     study: Annotated[
         list[str] | None, typer.Option(help="Only this study of the plan; may be repeated.")
     ] = None,
@@ -29,7 +35,11 @@ def run(
     ] = None,
     backend: Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")] = None,
     corpus: Annotated[
-        Path | None, typer.Option(help="Text for inputs=text; default: the Python standard library.")
+        Path | None,
+        typer.Option(
+            help="Text for inputs=text; default: the Python standard library. "
+            "With --resume: where the run's own text is now."
+        ),
     ] = None,
     results: Results = Path("results"),
     resume: Annotated[
@@ -58,16 +68,34 @@ def run(
 
         print_lists(None)
     elif resume is not None:
-        if study or axis or backend or redact:
-            raise UserError("--resume goes on with the run's own plan", remedy="leave the other options out")
+        _refuse_beside_resume(plan=plan, study=study, axis=axis, backend=backend, redact=redact)
         from harness.commands.foretell import foretell_rest
         from harness.folder import find_run
 
         folder = find_run(resume, results)
+        if corpus is not None:
+            _require_readable(str(corpus))
         foretell_rest(folder) if dry_run else _execute(folder, corpus, _executor_for(scheduler, workers))
     else:
         where = _executor_for(scheduler, workers)
-        _run_plan(plan, study or [], axis or [], backend or [], corpus, results, redact, dry_run, where)
+        _run_plan(
+            plan or DEFAULT, study or [], axis or [], backend or [], corpus, results, redact, dry_run, where
+        )
+
+
+def _refuse_beside_resume(**given: object) -> None:
+    """A run goes on with its own plan: what would choose another is refused."""
+    if beside := [f"--{name}" for name, value in given.items() if value]:
+        raise UserError(
+            f"--resume goes on with the run's own plan; got {', '.join(beside)}",
+            remedy="leave that out, or start a new run without --resume",
+        )
+
+
+def _require_readable(corpus: str) -> None:
+    from harness.training.corpora import read_corpus
+
+    read_corpus(corpus, different=2)
 
 
 def _run_plan(
@@ -84,7 +112,6 @@ def _run_plan(
     from harness.choice import require_cases
     from harness.plan import parse_axis
     from harness.plan_file import load_plan
-    from harness.training.corpora import read_corpus
 
     plan = load_plan(name).select(
         studies,
@@ -93,7 +120,7 @@ def _run_plan(
         None if corpus is None else str(corpus.resolve()),
     )
     if plan.corpus is not None:
-        read_corpus(plan.corpus, different=2)
+        _require_readable(plan.corpus)
     cases = plan.cases()
     for line in require_cases(plan, cases):
         print(line)

@@ -9,8 +9,10 @@ import time
 import psutil
 import pytest
 
+from harness.folder import create_run
 from harness.ledger import Ledger
 from harness.outcome import Measured
+from harness.plan import checked
 from tests.harness.command import only_run, run_all, start, write_plan
 
 PLAN = """
@@ -73,6 +75,27 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, plan):
     assert done.returncode == 0
     assert rows(only_run(results))[0] == before
     assert done.stdout.strip().splitlines()[-1].endswith("report.html")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--plan", "full"], "got --plan"),
+        (["--plan", "quick", "--study", "parity"], "got --plan, --study"),
+        (["--corpus", "no-such-file.txt"], "no-such-file.txt"),
+        (["--corpus", "no-such-file.txt", "--dry-run"], "no-such-file.txt"),
+        (["--corpus", __file__], "--corpus: this run was planned with the Python standard library's text"),
+    ],
+)
+def test_what_would_choose_another_plan_is_refused_beside_resume(tmp_path, option, words):
+    parity = {"backend": ["numpy"], "cell": ["lstm"], "seq_len": [2]}
+    plan = checked({"name": "small", "studies": {"parity": parity}}, "test")
+    folder = create_run(tmp_path / "results", plan, {}, "test")
+    done = run_all("--resume", folder, *option)
+    assert done.returncode == 2, done.stdout
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not rows(folder)[0]
 
 
 def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
