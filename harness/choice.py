@@ -25,6 +25,40 @@ def require_cases(plan: Plan, cases: Sequence[Case]) -> list[str]:
     return [f"{name} has no cases: {why}" for name, why in without.items()]
 
 
+def require_backend_heeded(
+    whole: Plan, chosen: Plan, backends: Sequence[str], axis: Sequence[object]
+) -> list[str]:
+    """What is to be said of the chosen studies that go on as planned, whatever backend was asked for.
+
+    Args:
+        whole: the plan before studies were chosen.
+        backends: those of `--backend`, which studies that compare backends heed.
+        axis: those of `--axis backend=…`, which also those heed that train or multiply with one.
+
+    Raises:
+        UserError: no chosen study heeds them.
+    """
+    lines = []
+    heeding = (
+        ("--backend", "compares backends", backends, lambda name: STUDIES[name].compares_backends),
+        ("--axis backend", "runs on a backend", axis, lambda name: STUDIES[name].takes_backend),
+    )
+    for option, what, asked, heeds in heeding:
+        deaf = [name for name in chosen.studies if not heeds(name)]
+        if not asked or not deaf:
+            continue
+        if len(deaf) == len(chosen.studies):
+            those = ", ".join(filter(heeds, whole.studies))
+            raise UserError(
+                f"{option}: no chosen study {what}: {', '.join(deaf)}",
+                expected=f"one of {those} of plan {whole.name}" if those else "a plan with such a study",
+                got=", ".join(map(str, asked)),
+                remedy=f"leave {option} out, or choose such a study",
+            )
+        lines.append(f"{option} changes nothing in {', '.join(deaf)}")
+    return lines
+
+
 def _without_cases(plan: Plan, cases: Sequence[Case]) -> dict[str, str]:
     """Study -> why it has no case."""
     having = {case.study for case in cases}

@@ -131,7 +131,8 @@ class Plan(BaseModel):
         kept = {name: blocks for name, blocks in self.studies.items() if not studies or name in studies}
         blocks = {name: [dict(block) for block in listed] for name, listed in kept.items()}
         for axis, values in (axes or {}).items():
-            _replace_axis(blocks, axis, values)
+            taking = {n: b for n, b in blocks.items() if axis != "backend" or STUDIES[n].takes_backend}
+            _replace_axis(taking or blocks, axis, values)
         if backends:
             for name in blocks:
                 if STUDIES[name].compares_backends:

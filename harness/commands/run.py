@@ -33,7 +33,13 @@ def run(
     axis: Annotated[
         list[str] | None, typer.Option(help="Replace an axis, NAME=VALUE,VALUE; may be repeated.")
     ] = None,
-    backend: Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compare this backend in place of the plan's; may be repeated. "
+            "Studies that compare none go on as planned."
+        ),
+    ] = None,
     corpus: Annotated[
         Path | None,
         typer.Option(
@@ -109,20 +115,17 @@ def _run_plan(
     dry_run: bool,
     make_executor: MakeExecutor,
 ) -> None:
-    from harness.choice import require_cases
+    from harness.choice import require_backend_heeded, require_cases
     from harness.plan import parse_axis
     from harness.plan_file import load_plan
 
-    plan = load_plan(name).select(
-        studies,
-        dict(parse_axis(text) for text in axes),
-        backends,
-        None if corpus is None else str(corpus.resolve()),
-    )
+    whole, replaced = load_plan(name), dict(parse_axis(text) for text in axes)
+    plan = whole.select(studies, replaced, backends, None if corpus is None else str(corpus.resolve()))
     if plan.corpus is not None:
         _require_readable(plan.corpus)
     cases = plan.cases()
-    for line in require_cases(plan, cases):
+    unheeded = require_backend_heeded(whole, plan, backends, replaced.get("backend", []))
+    for line in [*unheeded, *require_cases(plan, cases)]:
         print(line)
     if dry_run:
         from harness.commands.foretell import foretell

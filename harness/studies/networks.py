@@ -52,6 +52,7 @@ class NetworkStudy(Study):
     """A study of networks as they start; the analysis runs in NumPy."""
 
     compares_backends = False
+    in_numpy = True
 
     calls_per_step: ClassVar[float] = 300.0
     """Small NumPy calls of a measurement, per step and state; found by timing it once."""

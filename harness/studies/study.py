@@ -118,7 +118,7 @@ class Study(ABC):
 
     `timing`: nothing else may run beside its cases.  `repeated`: its cases differ from process to process, so
     each is measured in as many fresh ones as the plan has replicates.  `compares_backends`: its backend axis
-    is what people sweep; where it is False, the analysis runs in NumPy whatever backends were asked for.
+    is what people sweep.  `in_numpy`: the analysis runs in NumPy, whatever backend its cases name.
     """
 
     name: ClassVar[str]
@@ -126,7 +126,13 @@ class Study(ABC):
     timing: ClassVar[bool] = False
     repeated: ClassVar[bool] = False
     compares_backends: ClassVar[bool] = True
+    in_numpy: ClassVar[bool] = False
     Axes: ClassVar[type[StudyAxes]]
+
+    @property
+    def takes_backend(self) -> bool:
+        """Whether another backend on its axis makes another measurement."""
+        return self.compares_backends or not self.in_numpy
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination of the swept axes, with the fixed settings; override to leave some out."""

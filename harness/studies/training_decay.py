@@ -87,6 +87,7 @@ class TrainingDecay(NetworkStudy):
 
     name = "training_decay"
     question = "Does training change how far the gradient reaches?"
+    in_numpy = False
     Axes: ClassVar[type[StudyAxes]] = TrainingDecayAxes
 
     def why_not(self, case: Case, context: Context) -> str | None:

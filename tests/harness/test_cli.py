@@ -113,6 +113,31 @@ def test_a_study_without_a_case_beside_others_is_named():
     assert done.stdout.startswith("jacobian_map has no cases: rnn_tanh has no block cc")
 
 
+@pytest.mark.parametrize("options", [["--backend", "numba"], ["--axis", "backend=numba"]])
+def test_a_backend_that_no_chosen_study_heeds_is_refused(tmp_path, options):
+    results = tmp_path / "results"
+    done = run_all("--study", "gradient_decay", "--study", "gain_map", *options, "--results", results)
+    refused(done, ["backend", "gradient_decay, gain_map", "throughput", "of plan quick", "got numba"])
+    assert "clipping" not in done.stderr
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("options", [["--backend", "torch"], ["--axis", "backend=torch"]])
+def test_studies_that_heed_no_backend_are_named_beside_those_that_do(options):
+    done = run_all("--study", "gradient_decay", "--study", "parity", *options, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "backend changes nothing in gradient_decay\n" in done.stdout
+    assert "gradient_decay backend=numpy" in done.stdout
+    assert "gradient_decay backend=torch" not in done.stdout
+    assert "parity backend=torch" in done.stdout
+
+
+def test_a_study_that_trains_with_one_backend_takes_another_by_its_axis():
+    done = run_all("--study", "training_decay", "--axis", "backend=torch", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "training_decay backend=torch" in done.stdout
+
+
 def test_a_binary_corpus_is_refused(tmp_path):
     corpus = tmp_path / "corpus.bin"
     corpus.write_bytes(bytes(range(256)) * 100)
