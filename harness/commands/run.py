@@ -73,20 +73,40 @@ def run(
         from harness.commands.lists import print_lists
 
         print_lists(None)
-    elif resume is not None:
-        _refuse_beside_resume(plan=plan, study=study, axis=axis, backend=backend, redact=redact)
-        from harness.commands.foretell import foretell_rest
-        from harness.folder import find_run
+        return
+    with told_to_end():
+        try:
+            if resume is not None:
+                _refuse_beside_resume(plan=plan, study=study, axis=axis, backend=backend, redact=redact)
+                _go_on(resume, results, corpus, scheduler, workers, dry_run)
+            else:
+                where = _executor_for(scheduler, workers)
+                _run_plan(
+                    plan or DEFAULT,
+                    study or [],
+                    axis or [],
+                    backend or [],
+                    corpus,
+                    results,
+                    redact,
+                    dry_run,
+                    where,
+                )
+        except KeyboardInterrupt as interrupt:  # typer would make 130 of every signal
+            raise typer.Exit(exit_status(interrupt)) from interrupt
 
-        folder = find_run(resume, results)
-        if corpus is not None:
-            _require_readable(str(corpus))
-        foretell_rest(folder) if dry_run else _execute(folder, corpus, _executor_for(scheduler, workers))
-    else:
-        where = _executor_for(scheduler, workers)
-        _run_plan(
-            plan or DEFAULT, study or [], axis or [], backend or [], corpus, results, redact, dry_run, where
-        )
+
+def _go_on(
+    run: str, results: Path, corpus: Path | None, scheduler: str | None, workers: str | None, dry_run: bool
+) -> None:
+    """What `--resume` does."""
+    from harness.commands.foretell import foretell_rest
+    from harness.folder import find_run
+
+    folder = find_run(run, results)
+    if corpus is not None:
+        _require_readable(str(corpus))
+    foretell_rest(folder) if dry_run else _execute(folder, corpus, _executor_for(scheduler, workers))
 
 
 def _refuse_beside_resume(**given: object) -> None:
@@ -168,16 +188,16 @@ def _execute(folder: Path, corpus: Path | None, make_executor: MakeExecutor) -> 
     from harness.run import execute
 
     console = Console(stderr=False)
-    with told_to_end():
-        try:
-            with Terminal(console, Remaining.of(folder)) as observer:
-                summary = execute(folder, observer, make_executor, corpus)
-        except (KeyboardInterrupt, Interrupted) as interrupt:
-            print(f"interrupted; the report covers what had ended\n{write_report(folder)}")
-            print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}")
-            if isinstance(interrupt, KeyboardInterrupt):  # typer would make 130 of every signal
-                raise typer.Exit(exit_status(interrupt)) from interrupt
-            raise
+    try:
+        with Terminal(console, Remaining.of(folder)) as observer:
+            summary = execute(folder, observer, make_executor, corpus)
         print(", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items())))
         print(write_report(folder))
+    except (KeyboardInterrupt, Interrupted):
+        print("interrupted; the report covers what had ended", flush=True)
+        try:
+            print(write_report(folder))
+        finally:  # also where the report cannot be written
+            print(f"resume with: python run_all.py --resume {shlex.quote(str(folder))}", flush=True)
+        raise
     raise typer.Exit(1 if summary.failed else 0)

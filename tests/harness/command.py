@@ -27,8 +27,9 @@ def start(*arguments: str | Path, **options) -> subprocess.Popen:
 
 
 def _hear_ctrl_c() -> None:
-    """A shell's background job starts deaf to SIGINT, and so would what these tests start from one."""
+    """A job in a shell's background is deaf to both keys, and so would be what these tests start from one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def run_all(*arguments: str | Path, timeout: float = 100.0) -> subprocess.CompletedProcess:

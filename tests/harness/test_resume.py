@@ -13,6 +13,7 @@ from harness.folder import create_run
 from harness.ledger import Ledger
 from harness.outcome import Measured
 from harness.plan import checked
+from harness.signals import PATIENCE
 from tests.harness.command import only_run, run_all, start, write_plan
 
 PLAN = """
@@ -112,6 +113,34 @@ def test_ctrl_c_writes_the_report_and_says_how_to_go_on(tmp_path, plan):
     done = run_all("--resume", folder)
     assert done.returncode == 0
     assert len(rows(folder)[0]) == 16
+
+
+def test_more_ctrl_c_during_the_orderly_end_lose_nothing_of_it(tmp_path, plan):
+    results = tmp_path / "results"
+    process = start("--plan", plan, "--results", results)
+    wait_for_rows(results, 3, process)
+    while process.poll() is None:  # in a row, until it has ended
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (process.returncode, err)
+    folder = only_run(results)
+    assert out.rstrip().splitlines()[-1].endswith(f"--resume {folder}")
+    assert (folder / "report.html").is_file()
+    assert err.splitlines() == [PATIENCE.strip()]
+    done = run_all("--resume", folder)
+    assert done.returncode == 0
+
+
+def test_ctrl_backslash_ends_at_once_what_is_ending_in_order(tmp_path, plan):
+    results = tmp_path / "results"
+    process = start("--plan", plan, "--results", results)
+    wait_for_rows(results, 3, process)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGQUIT)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGQUIT
+    assert len(rows(only_run(results))[0]) >= 3
 
 
 def test_waiting_workers_are_stopped_while_one_is_at_work(tmp_path, plan):
