@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from harness.case import Case, Scalar, require_scalars
 from harness.errors import UserError
-from harness.studies.study import STUDIES, StudyAxes
+from harness.studies.study import STUDIES, StudyAxes, is_swept
 from implementations.registry import did_you_mean
 
 
@@ -254,7 +254,7 @@ def _replace_axis(blocks: Mapping[str, list[dict[str, Any]]], axis: str, values:
             expected=f"one of {', '.join(known)}",
         )
     for name in having:
-        swept = str(STUDIES[name].Axes.model_fields[axis].annotation).startswith("list[")
+        swept = is_swept(STUDIES[name].Axes.model_fields[axis])
         if not swept and len(values) != 1:
             raise UserError(
                 f"--axis {axis}: fixed in study {name}", expected="one value", got=f"{len(values)} values"

@@ -65,7 +65,7 @@ def run(
         bool, typer.Option("--dry-run", help="Print the cases and about how long each takes, run nothing.")
     ] = False,
     list_: Annotated[
-        bool, typer.Option("--list", help="List plans, studies, backends, cells, initializations.")
+        bool, typer.Option("--list", help="List plans, studies, backends, cells and more.")
     ] = False,
 ) -> None:
     """Run every study of a plan and write the report."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic.fields import FieldInfo
 
 from harness.case import Case, Scalar, require_scalars
 from harness.initializations import INITIALIZATIONS
@@ -75,6 +76,11 @@ class StudyAxes(BaseModel):
             raise ValueError("an axis needs at least one value, got none")
         require_scalars(value if isinstance(value, list) else [value], "an axis")
         return value
+
+
+def is_swept(axis: FieldInfo) -> bool:
+    """Whether the axis is a list of values, each of which is measured."""
+    return str(axis.annotation).startswith("list[")
 
 
 @dataclass(frozen=True)

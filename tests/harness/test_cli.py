@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from harness.clipping import CLIPPING_RULES
+from harness.commands.lists import print_lists
+from harness.training.tasks import TASKS
+from implementations.registry import CELLS
 from tests.harness.command import ROOT, run_all, write_plan
 
 HEAVY = ("torch", "numba", "matplotlib")
@@ -33,8 +37,34 @@ def test_importing_the_packages_loads_nothing_heavy():
 
 def test_list_names_every_kind():
     out = run_all("--list").stdout
-    for word in ("quick", "throughput", "numba", "gru_reset_before", "orthogonal"):
-        assert word in out
+    for word in ("quick", "throughput", "numba", "gru_reset_before", "orthogonal", "adding", "global_norm"):
+        assert f"\n  {word} " in out or f"\n  {word}\n" in out
+
+
+def test_the_columns_of_a_list_stand_apart(capsys):
+    print_lists("cells")
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} == set(CELLS)
+    assert len({len(line) - len(line[2:].split(maxsplit=1)[1]) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(("kind", "names"), [("tasks", TASKS), ("clipping", CLIPPING_RULES)])
+def test_every_task_and_every_clipping_rule_is_listed_with_what_it_is(kind, names, capsys):
+    print_lists(kind)
+    found = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(found) == set(names)
+
+
+def test_the_axes_of_a_study_are_listed(capsys):
+    print_lists("axes")
+    out = capsys.readouterr().out
+    for words in (
+        "gradient_decay.forget_bias swept, default [",
+        "gradient_decay.seq_len swept, required",
+        "jacobian_map.grid fixed, default 32",
+        "gradient_decay.input_size fixed, default absent",
+    ):
+        assert words in " ".join(out.split())
 
 
 GOOD = """
