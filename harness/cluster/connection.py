@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RESOURCE = "rnn_harness"
 """What each worker offers once: a timed case takes all of it, any other a share."""
 CONNECT_SECONDS = 15.0
+EXPECTED = "the address of a running `dask scheduler`, such as tcp://10.0.0.1:8786, or slurm"
 START_COMMAND = f'dask worker ADDRESS --resources "{RESOURCE}=1"'
 
 _JOBS = re.compile(r"([1-9]\d*)(?:-([1-9]\d*))?")
@@ -54,13 +55,11 @@ def connected(scheduler: str, workers: str | None, say: Callable[[str], None]) -
 def _client(to: Any, name: str) -> Iterator[Client]:
     _need("distributed", "--scheduler")
     from distributed import Client
-    from distributed.comm import parse_address
-    from distributed.comm.registry import get_backend
     from distributed.security import Security
 
+    if isinstance(to, str):  # before there is a client, which would neither end quietly nor soon
+        _require_address(to)
     try:
-        if isinstance(to, str):  # before there is a client, which would not end quietly
-            get_backend(parse_address(to)[0])
         if name.startswith("tls://") and not Security().get_connection_args("client").get("ssl_context"):
             raise ValueError("no certificate for TLS is configured here")
         client = Client(
@@ -72,13 +71,38 @@ def _client(to: Any, name: str) -> Iterator[Client]:
     except (OSError, ValueError, TypeError, RuntimeError, CancelledError) as error:
         raise UserError(
             f"--scheduler {name}: cannot connect within {CONNECT_SECONDS:g} s{_cause(error, ': ')}",
-            expected="the address of a running `dask scheduler`, such as tcp://10.0.0.1:8786, or slurm",
+            expected=EXPECTED,
             remedy="start one, or look at the address and, for tls://, at Dask's distributed.comm.tls",
         ) from error
     try:
         yield client
     finally:
         client.close(timeout=5)
+
+
+def _require_address(text: str) -> None:
+    """Refuse at once what can be no address, whoever listens.
+
+    Raises:
+        UserError: a protocol that Dask does not know, no host, no port.
+    """
+    from distributed.comm import parse_address
+    from distributed.comm.addressing import parse_host_port
+    from distributed.comm.registry import get_backend
+
+    try:
+        protocol, place = parse_address(text)
+        get_backend(protocol)
+        if protocol != "inproc":
+            host, port = parse_host_port(place)
+            if not host or re.search(r"\s", host) or not 0 < port < 2**16:
+                raise ValueError(f"{host!r}, {port}")
+    except ValueError as error:
+        raise UserError(
+            f"--scheduler {text}: not the address of a scheduler",
+            expected=EXPECTED,
+            remedy="give protocol, host and port",
+        ) from error
 
 
 @contextmanager

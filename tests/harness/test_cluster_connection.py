@@ -46,11 +46,30 @@ def line_of(scheduler, workers=None):
     return line
 
 
-@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "nowhere://x", "tcp://", "127.0.0.1:no"])
-def test_no_scheduler_there(scheduler, monkeypatch):
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "foo",
+        "nowhere://x",
+        "tcp://",
+        "tcp://foo",
+        "127.0.0.1:no",
+        "tcp://:8786",
+        "tcp://a b:1",
+        "[::1]:99999",
+    ],
+)
+def test_what_is_no_address_is_refused_at_once(scheduler, monkeypatch):
+    monkeypatch.setattr("distributed.Client", None)
     line = line_of(scheduler)
-    assert line.startswith(f"--scheduler {scheduler}: cannot connect within 1 s")
+    assert line.startswith(f"--scheduler {scheduler}: not the address of a scheduler; expected the address")
+    assert "host and port" in line
+
+
+def test_no_scheduler_there(monkeypatch):
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
+    line = line_of("tcp://127.0.0.1:9")
+    assert line.startswith("--scheduler tcp://127.0.0.1:9: cannot connect within 1 s")
     assert "start one" in line
     assert "CancelledError" not in line
 
