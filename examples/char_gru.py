@@ -8,13 +8,16 @@ Both models train side by side, step by step in turn, so that whatever else the 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import torch
 
+from harness.errors import UserError
 from harness.training.corpora import read_corpus
 from implementations.modules import GRU
 
@@ -91,6 +94,19 @@ def train_both(
 
 
 def main() -> None:
+    try:
+        compare()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def compare() -> None:
+    """Train both as the options say, and print how they differ.
+
+    Raises:
+        UserError: an option that cannot be heeded.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,6 +114,9 @@ def main() -> None:
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--corpus", help="a text file; default: the Python standard library's source")
     arguments = parser.parse_args()
+    for option, value in (("--steps", arguments.steps), ("--hidden-size", arguments.hidden_size)):
+        if value < 1:
+            raise UserError(option, expected="a whole number from 1", got=str(value))
     theirs, ours = train_both(
         steps=arguments.steps, hidden_size=arguments.hidden_size, corpus=arguments.corpus
     )
@@ -106,10 +125,10 @@ def main() -> None:
         print(f"{step:4d}   {theirs.losses[step]:12.6f}   {ours.losses[step]:11.6f}")
     apart = max(abs(a - b) / b for a, b in zip(ours.losses, theirs.losses, strict=True))
     # the first steps compile, and load what was compiled before
-    seconds = [sorted(trainer.seconds[5:])[len(trainer.seconds[5:]) // 2] for trainer in (theirs, ours)]
+    seconds = [median(trainer.seconds[5:] or trainer.seconds) for trainer in (theirs, ours)]
     print(f"largest relative difference of the losses: {apart:.1e}")
-    for name, median in zip(("torch.nn.GRU", "drop-in GRU"), seconds, strict=True):
-        print(f"median step: {1e3 * median:6.2f} ms, {name}, {torch.get_num_threads()} threads")
+    for name, typical in zip(("torch.nn.GRU", "drop-in GRU"), seconds, strict=True):
+        print(f"median step: {1e3 * typical:6.2f} ms, {name}, {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":

@@ -49,3 +49,27 @@ def test_the_loss_follows_torchs_for_200_steps(example: ModuleType) -> None:
     assert theirs.losses[-1] < 0.7 * theirs.losses[0]
     assert largest_difference(ours.losses, theirs.losses) < RELATIVE_TOLERANCE["float32"]["output"]
     assert largest_difference(wrong.losses, theirs.losses) > RELATIVE_TOLERANCE["float32"]["output"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--corpus", "no-such-file.txt"], "no-such-file.txt"),
+        (["--steps", "-1"], "--steps; expected a whole number from 1; got -1"),
+        (["--hidden-size", "0"], "--hidden-size; expected a whole number from 1; got 0"),
+    ],
+)
+def test_a_wrong_option_of_the_example_is_one_line(example: ModuleType, options, words, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["char_gru.py", *options])
+    with pytest.raises(SystemExit) as end:
+        example.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_the_example_takes_a_single_step(example: ModuleType, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["char_gru.py", "--steps", "1", "--hidden-size", "4"])
+    example.main()
+    assert "median step" in capsys.readouterr().out
