@@ -19,7 +19,7 @@ from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.commands.exchange import export, import_
 from harness.commands.lists import list_command
-from harness.commands.options import Redact, Results
+from harness.commands.options import Redact, Results, require_place
 from harness.commands.run import run
 from harness.commands.train import train
 from harness.errors import Interrupted, UserError
@@ -66,6 +66,8 @@ def selftest(
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as a page.")] = None,
 ) -> None:
     """Hold the harness's own measuring and judging against known answers; 1 when a row fails."""
+    require_place(json, "--json")
+    require_place(markdown, "--markdown")
     from harness.selftest import run_selftest
 
     raise typer.Exit(run_selftest(quick=quick, json_file=json, markdown_file=markdown))

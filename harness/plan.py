@@ -123,10 +123,14 @@ class Plan(BaseModel):
         """
         for name in studies:
             if name not in self.studies:
+                from harness.plan_file import presets_with
+
+                having = " or ".join(f"--plan {preset}" for preset in presets_with(name))
                 raise UserError(
-                    f"--study {name}: not in plan {self.name}{did_you_mean(name, self.studies)}",
+                    f"--study {name}: not in plan {self.name}"
+                    f"{'' if having else did_you_mean(name, self.studies)}",
                     expected=f"one of {', '.join(self.studies)}",
-                    remedy="choose one of these, or another plan",
+                    remedy=f"{having} has it" if having else "choose one of these, or another plan",
                 )
         kept = {name: blocks for name, blocks in self.studies.items() if not studies or name in studies}
         blocks = {name: [dict(block) for block in listed] for name, listed in kept.items()}
@@ -212,6 +216,15 @@ def checked(data: Any, source: str) -> Plan:
     return plan
 
 
+WORDS = {
+    "dict_type": "expected a table of keys and values",
+    "list_type": "expected a list, or a table of keys and values",
+    "string_type": "expected a word in quotes",
+    "string_pattern_mismatch": "expected at most 64 letters, digits, - and _, the first a letter or digit",
+}
+"""Error types of pydantic whose own words say too little, in those of a plan."""
+
+
 def _first_error(
     error: ValidationError, source: str, place: tuple[str | int, ...], fields: Mapping[str, Any]
 ) -> UserError:
@@ -230,8 +243,13 @@ def _first_error(
             expected=f"one of {', '.join(fields)}",
         )
     if first["type"] == "missing":
-        return UserError(f"{source}: {where}: missing", remedy="add this key")
-    message = first["msg"].removeprefix("Value error, ")
+        table, _, _ = where.rpartition(".")
+        beside = [e["loc"] for e in found if e["type"] == "missing" and e["loc"][:-1] == first["loc"][:-1]]
+        return UserError(
+            f"{source}: {f'{table}: ' if table else ''}missing {', '.join(str(loc[-1]) for loc in beside)}",
+            remedy="add what is missing; `python -m harness list axes` says what each study takes",
+        )
+    message = WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     got = "" if first["type"] == "value_error" else shown(first["input"])
     return UserError(f"{source}: {where}: {message}", got=got or None)
 

@@ -86,3 +86,8 @@ def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 def preset_names() -> list[str]:
     """Names of the plans that come with the package."""
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def presets_with(study: str) -> list[str]:
+    """Names of those presets that have the study."""
+    return [name for name in preset_names() if study in load_plan(name).studies]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.commands.options import require_place
 from harness.errors import UserError
 
 REGRESSION = 3
@@ -36,6 +37,7 @@ def compare(
 ) -> None:
     """Say whether the same cases became slower or larger between two runs."""
     limit = None if fail_on is None else _percentage(fail_on)
+    require_place(output, "--output")
 
     from harness.compare import compare_runs
     from harness.compare.page import markdown

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.options import Results
+from harness.commands.options import Results, require_place
 
 _FORMATS = "pytest-benchmark, pyperf, gbench, csv or parquet"
 
@@ -22,6 +22,7 @@ def export(
     results: Results = Path("results"),
 ) -> None:
     """Write a run in another tool's format, or as one table."""
+    require_place(output, "--output")
     from harness.exchange import FORMATS, export_run
     from harness.folder import find_run
     from harness.report.frames import Run

@@ -119,7 +119,6 @@ def _table(found: Sequence[Row]) -> Table:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harness.cli import main
 from harness.clipping import CLIPPING_RULES
 from harness.commands.lists import print_lists
 from harness.training.tasks import TASKS
@@ -87,7 +88,19 @@ seq_len = [2]
         (("[2]", '["two"]'), ["studies.parity.seq_len[0]", "valid integer", 'got "two"']),
         (("[2]", "[]"), ["studies.parity.seq_len", "at least one value"]),
         (("[2]", "[2"), ["not TOML"]),
-        (('"good"', '"../good"'), ["name", "pattern"]),
+        (('"good"', '"../good"'), ["name: expected at most 64 letters", 'got "../good"']),
+        (('cell = ["lstm"]\nseq_len = [2]', ""), ["studies.parity: missing cell, seq_len", "list axes"]),
+        (('name = "good"', ""), ["plan.toml: missing name; add"]),
+        (
+            ("[studies.parity]", "[studies]\nparity = 3\n[studies.gain_map]"),
+            ["parity", "expected a list, or a table"],
+        ),
+        (
+            ("[studies.parity]", "[studies]\nparity = [3]\n[studies.gain_map]"),
+            ["parity[0]: expected a table"],
+        ),
+        (("[studies", "max_seconds_of = 3\n[studies"), ["max_seconds_of: expected a table", "got 3"]),
+        (('name = "good"', "name = 3"), ["name: expected a word in quotes; got 3"]),
         (('name = "good"', 'name = "good"\nsed = 1'), ["sed", "did you mean 'seed'"]),
     ],
 )
@@ -104,6 +117,7 @@ def test_a_wrong_plan_is_one_line_with_its_place(tmp_path, change, words):
         (["--plan", "quik"], ["unknown plan 'quik'", "did you mean 'quick'"]),
         (["--plan", "no/such/plan.toml"], ["no/such/plan.toml", "cannot read"]),
         (["--study", "througput"], ["did you mean 'throughput'"]),
+        (["--study", "time_to_solve"], ["not in plan quick", "--plan full or --plan learning has it"]),
         (["--axis", "seq_len"], ["NAME=VALUE"]),
         (["--axis", "sequence_len=3"], ["did you mean 'seq_len'"]),
         (["--axis", "seq_len=0"], ["seq_len[0]"]),
@@ -166,6 +180,29 @@ def test_a_study_that_trains_with_one_backend_takes_another_by_its_axis():
     done = run_all("--study", "training_decay", "--axis", "backend=torch", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "training_decay backend=torch" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "latest", "--format", "csv", "--output"],
+        ["compare", "latest", "latest", "--output"],
+        ["selftest", "--quick", "--json"],
+        ["selftest", "--quick", "--markdown"],
+    ],
+)
+def test_a_file_without_a_place_is_refused_before_any_work(command, tmp_path, capsys):
+    for place, words in (
+        (tmp_path / "no" / "file", f"mkdir -p {tmp_path / 'no'}"),
+        (tmp_path, "is a folder"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main([*command, str(place)])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert end.value.code == 2
+        assert f"error: {command[-1]} {place}: " in line
+        assert words in line
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_binary_corpus_is_refused(tmp_path):

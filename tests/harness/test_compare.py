@@ -240,7 +240,7 @@ def test_the_command_ends_with_0_or_with_a_clear_line(tmp_path):
         (["old", "one", "--fail-on", "5%"], "no comparison of time could be judged"),
         (["old", "new", "--fail-on", "five"], "a percentage above 0, such as 5%"),
         (["old", "none"], "no run 'none'"),
-        (["old", "new", "--output", tmp_path / "no" / "page.md"], "cannot write"),
+        (["old", "new", "--output", tmp_path / "no" / "page.md"], "there is no folder"),
     ):
         done = command(*arguments, "--results", tmp_path)
         assert done.returncode == 2, done

@@ -117,7 +117,7 @@ def test_the_table_is_printed_and_written(
 ) -> None:
     rows = [Row("clock", "a | b", "≤ 1", "[0]", True), Row("clock", "<b>", "≤ 1", "2", False, "load")]
     monkeypatch.setattr(table, "rows", lambda quick: iter(rows))
-    files = {"json_file": tmp_path / "deep" / "found.json", "markdown_file": tmp_path / "found.md"}
+    files = {"json_file": tmp_path / "found.json", "markdown_file": tmp_path / "found.md"}
     assert table.run_selftest(quick=True, **files) == 0
     assert "2 rows: 1 pass, 1 not judged" in capsys.readouterr().out
     data = json.loads(files["json_file"].read_text())
