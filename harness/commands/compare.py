@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.options import require_place
+from harness.commands.options import Results, require_place
 from harness.errors import UserError
 
 REGRESSION = 3
@@ -33,7 +33,7 @@ def compare(
     allow_different_hardware: Annotated[
         bool, typer.Option("--allow-different-hardware", help="Show the ratios; nothing is judged then.")
     ] = False,
-    results: Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Say whether the same cases became slower or larger between two runs."""
     limit = None if fail_on is None else _percentage(fail_on)

@@ -10,7 +10,20 @@ import typer
 
 from harness.errors import UserError
 
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+
+def _folder(text: str | Path) -> Path:
+    """A folder's path; an empty one would be the folder one happens to be in."""
+    if not str(text):
+        raise UserError(
+            "--results: no folder named", expected="a folder", remedy="for this one, say --results ."
+        )
+    return Path(text)
+
+
+Results = Annotated[
+    Path,
+    typer.Option("--results", parser=_folder, metavar="DIRECTORY", help="Folder that holds the runs."),
+]
 Redact = Annotated[
     bool, typer.Option("--redact", help="Take users, hosts and paths out of all that is written.")
 ]

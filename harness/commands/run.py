@@ -82,7 +82,7 @@ def run(
             else:
                 where = _executor_for(scheduler, workers)
                 _run_plan(
-                    plan or DEFAULT,
+                    DEFAULT if plan is None else plan,
                     study or [],
                     axis or [],
                     backend or [],
@@ -111,7 +111,7 @@ def _go_on(
 
 def _refuse_beside_resume(**given: object) -> None:
     """A run goes on with its own plan: what would choose another is refused."""
-    if beside := [f"--{name}" for name, value in given.items() if value]:
+    if beside := [f"--{name}" for name, value in given.items() if value not in (None, [], False)]:
         raise UserError(
             f"--resume goes on with the run's own plan; got {', '.join(beside)}",
             remedy="leave that out, or start a new run without --resume",

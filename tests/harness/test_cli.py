@@ -205,6 +205,23 @@ def test_a_file_without_a_place_is_refused_before_any_work(command, tmp_path, ca
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["run", "--dry-run", "--results", ""], "--results: no folder named; expected a folder"),
+        (["compare", "old", "new", "--results", ""], "--results: no folder named"),
+        (["run", "--dry-run", "--plan", ""], "unknown plan ''"),
+        (["run", "--resume", "latest", "--plan", ""], "got --plan"),
+    ],
+)
+def test_an_empty_word_is_not_taken_for_a_choice(command, words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert words in line
+
+
 def test_a_binary_corpus_is_refused(tmp_path):
     corpus = tmp_path / "corpus.bin"
     corpus.write_bytes(bytes(range(256)) * 100)
