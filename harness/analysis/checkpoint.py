@@ -15,6 +15,13 @@ from harness.analysis.weights import Array, Weights, read_weights
 from harness.errors import UserError
 from implementations.registry import UnknownName
 
+WARNING = "Warning"
+"""Name of the fact that people should hear of before they read on."""
+MEANINGLESS = (
+    "the model was trained with a numbering of its own, and the text's characters were numbered in order of "
+    "first sight: to the model they are other characters; give the numbering of training with --vocabulary"
+)
+
 
 def analyze_checkpoint(
     weights: Path,
@@ -48,7 +55,7 @@ def analyze_checkpoint(
     cells = {p.name: _cell(found.source, p, cell) for p in places if p.stack in {c.stack for c in chosen}}
     read = read_data(data, vocabulary, steps=settings.steps, samples=settings.samples)
     first = next(p for p in places if p.stack == chosen[0].stack)
-    inputs, words = _inputs(found, read, first.input_size, embedding)
+    inputs, words, trained = _inputs(found, read, first.input_size, embedding)
     ready = networks(found, places, chosen, cells, inputs, remarks(chosen, cells, assumed=cell is None))
     facts = [
         ("Weights", str(weights)),
@@ -56,6 +63,7 @@ def analyze_checkpoint(
         ("Cell", "; ".join(dict.fromkeys(_cell_words(place, cells[place.name], cell) for place in chosen))),
         ("Data", f"{data}: {read.words}"),
         ("Input of the first layer", words),
+        *([(WARNING, MEANINGLESS)] if trained and read.by_first_sight else []),
     ]
     return analysis_of(weights.name, facts, ready, settings, command)
 
@@ -80,15 +88,16 @@ def _cell(source: str, place: Place, wanted: str | None) -> str:
         raise UserError(str(error)) from error
 
 
-def _inputs(weights: Weights, data: Data, input_size: int, embedding: str | None) -> tuple[Array, str]:
+def _inputs(weights: Weights, data: Data, input_size: int, embedding: str | None) -> tuple[Array, str, bool]:
+    """(T, B, I), what it is in words, and whether the model learned what each token means."""
     if data.is_tokens:
         embedded = embed(weights, data.array, data.tokens_known, input_size, embedding)
-        return embedded.inputs, f"tokens through {embedded.words}"
+        return embedded.inputs, f"tokens through {embedded.words}", embedded.trained
     if embedding is not None:
         raise UserError(
             f"{data.source}: holds vectors, which need no embedding", remedy="leave --embedding out"
         )
-    return data.array, f"the data's own vectors, {data.array.shape[2]} wide"
+    return data.array, f"the data's own vectors, {data.array.shape[2]} wide", False
 
 
 def _layers(places: Sequence[Place], chosen: Sequence[Place]) -> str:

@@ -32,12 +32,14 @@ class Data:
     array: tokens (T, B), integers, or vectors (T, B, I), floats.
     words: how it was read, for people.
     tokens_known: how many tokens the vocabulary has; 0 where there is none.
+    by_first_sight: whether the text itself numbered its characters.
     """
 
     source: str
     array: Array
     words: str
     tokens_known: int = 0
+    by_first_sight: bool = False
 
     @property
     def is_tokens(self) -> bool:
@@ -67,7 +69,7 @@ def read_data(path: Path, vocabulary: Path | None, *, steps: int, samples: int) 
     else:
         array, words, known = _read_text(path, vocabulary)
     cut, how = _windows(array, steps, samples)
-    return Data(str(path), cut, f"{words}; {how}", known)
+    return Data(str(path), cut, f"{words}; {how}", known, suffix != ".npy" and vocabulary is None)
 
 
 def _read_npy(path: Path) -> Array:

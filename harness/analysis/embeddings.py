@@ -27,10 +27,12 @@ class Embedded:
     """Args:
     inputs: (T, B, I).
     words: which table it was, for people.
+    trained: whether the model learned what each number means.
     """
 
     inputs: Array
     words: str
+    trained: bool = True
 
 
 def embed(weights: Weights, tokens: Array, known: int, input_size: int, wanted: str | None) -> Embedded:
@@ -55,7 +57,7 @@ def embed(weights: Weights, tokens: Array, known: int, input_size: int, wanted: 
         _check_rows(size, input_size)
         why = "" if wanted else ": the state_dict has none of this width"
         words = f"a fixed seeded table ({size}, {input_size}), N(0, 1){why}"
-        return Embedded(seeded_table(size, input_size)[tokens], words)
+        return Embedded(seeded_table(size, input_size)[tokens], words, trained=False)
     if name == ONE_HOT:
         _check_range(tokens, input_size, "one-hot vectors")
         return Embedded(np.eye(input_size)[tokens], f"one-hot vectors of width {input_size}")

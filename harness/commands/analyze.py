@@ -23,7 +23,10 @@ def analyze(
     ] = None,
     vocabulary: Annotated[
         Path | None,
-        typer.Option(help="Characters in order, as text or JSON list, or JSON character: number."),
+        typer.Option(
+            help="The numbering the model was trained with: characters in order, as text or JSON list, or "
+            "JSON character: number. Default: in order of first sight."
+        ),
     ] = None,
     cell: Annotated[
         str | None, typer.Option(help="The cell, where the number of gates leaves it open.")
@@ -37,6 +40,7 @@ def analyze(
 ) -> None:
     """Say how far gradients reach in the recurrent layers of a checkpoint, and write a report."""
     from harness.analysis import Settings, analyze_checkpoint
+    from harness.analysis.checkpoint import WARNING
 
     found = analyze_checkpoint(
         weights,
@@ -48,6 +52,9 @@ def analyze(
         settings=Settings(steps=steps, samples=samples),
         command=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
     )
+    for name, text in found.facts:
+        if name == WARNING:
+            print(f"warning: {text}")
     for problem in found.failed:
         print(f"failed: {problem}")
     print(found.write_below(results))

@@ -154,3 +154,20 @@ def test_tokens_through_the_embedding_are_the_vectors_of_their_rows(model: Path,
         for name in ("tokens.npy", "vectors.npy")
     )
     assert one.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [([], True), (["--vocabulary", "vocabulary.txt"], False), (["--embedding", "seeded"], False)],
+)
+def test_a_trained_embedding_without_its_numbering_is_warned_of(model: Path, tmp_path: Path, options, warned):
+    options = [model / word if word.endswith(".txt") else word for word in options]
+    done = command(
+        *("--weights", model / "model.safetensors", "--data", model / "text.txt", "--layer", "lstm.l0"),
+        *("--steps", 8, "--samples", 1, "--results", tmp_path, *options),
+    )
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("warning: the model was trained with a numbering of its own") == warned
+    assert ("--vocabulary" in first) == warned
+    assert ("first sight: to the model" in next(tmp_path.glob("*/report.md")).read_text()) == warned
