@@ -128,6 +128,15 @@ def test_what_is_said_of_a_run(tmp_path: Path) -> None:
     assert half_life["auc"] == pytest.approx(0.25)
 
 
+def test_of_too_few_settings_no_share_is_told_as_an_answer(tmp_path: Path) -> None:
+    alike = [item for item in trainings() if item[0].axes["cell"] in ("rnn_tanh", "gru")]
+    found = SECTIONS["foretelling"].answer(Run.read(write_run(tmp_path / "run", alike)))
+    assert found is not None
+    assert found.sentence.startswith("Too few settings to say: the task was solved by ")
+    assert "%" not in found.sentence
+    assert found.table is not None  # what there is stands there
+
+
 def test_the_opposite_is_said_too(tmp_path: Path) -> None:
     run = Run.read(write_run(tmp_path / "run", list(trainings(learner="rnn_relu", gone="none"))))
     summary = foretelling(run)

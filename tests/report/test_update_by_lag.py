@@ -28,7 +28,7 @@ def test_how_far_back_an_update_reaches(tmp_path: Path) -> None:
     assert by_cell.loc["rnn_tanh", "furthest_log10"] == -30.0
     answer = SECTIONS["update_by_lag"].answer(run)
     assert answer is not None
-    assert answer.sentence.startswith("99 % of an update come from the last 2 steps in rnn_tanh under")
+    assert answer.sentence.startswith("99 % of an update comes from the last 2 steps in rnn_tanh under")
     assert "and from the last 39 in lstm" in answer.sentence
     write_report(folder)
     assert (folder / "figures" / "update_by_lag.png").stat().st_size > 10_000

@@ -38,17 +38,23 @@ def _sentence(found: Foretelling) -> str:
     together = records(found.rows[(found.rows["task"] == ALL) & (found.rows["seq_len"] == ALL)])
     best = max(together, key=lambda row: row["auc"])
     certain = _verdict(best)
+    solved = f"{best['solved']} of {counted(best['solved'] + best['unsolved'], 'training')}"
+    if certain is None:
+        return (
+            f"Too few settings to say: the task was solved by {solved}, over "
+            f"{counted(int(best['settings']), 'setting')}. The shares of their pairs, in the table, say "
+            "nothing of others."
+        )
     return (
         f"{certain}: of what was measured before the first step, {_quantity(best)} tells best, in "
-        f"{_interval(best, 'auc')} of pairs of the same task and T (solved by {best['solved']} of "
-        f"{counted(best['solved'] + best['unsolved'], 'training')})."
+        f"{_interval(best, 'auc')} of pairs of the same task and T (solved by {solved})."
     )
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    """By the interval: does it leave out one half?"""
+def _verdict(row: dict[str, Any]) -> str | None:
+    """By the interval: does it leave out one half?  None where too few settings gave none."""
     if missing(row["auc_low"]):
-        return "Too few settings to say"
+        return None
     if row["auc_low"] > 0.5:
         return "Yes, to a degree" if row["auc"] < 0.9 else "Yes"
     return "No, the opposite" if row["auc_high"] < 0.5 else "Not beyond chance"
@@ -56,7 +62,7 @@ def _verdict(row: dict[str, Any]) -> str:
 
 def _details(found: Foretelling) -> list[str]:
     rows = records(found.rows[(found.rows["task"] == ALL) & (found.rows["seq_len"] == "any")])
-    if not rows:
+    if not rows or any(missing(row["auc_low"]) for row in rows):
         return []
     words = [f"{_quantity(row)} {_interval(row, 'auc')}" for row in rows]
     return [

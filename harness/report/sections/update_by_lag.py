@@ -56,11 +56,11 @@ def _sentence(rows: pd.DataFrame) -> str:
     ordered = records(rows.sort_values("nearly_all_lag", kind="stable"))
     near, far = ordered[0], ordered[-1]
     words = (
-        f"99 % of an update come from the last {counted(int(near['nearly_all_lag']) + 1, 'step')} in "
+        f"99 % of an update comes from the last {counted(int(near['nearly_all_lag']) + 1, 'step')} in "
         f"{_named(near)}"
     )
     if len(ordered) == 1:
-        return f"{words}; {percent(near['far_share'])} come from the further half."
+        return f"{words}; {percent(near['far_share'])} comes from the further half."
     return (
         f"{words}, and from the last {int(far['nearly_all_lag']) + 1:,} in {_named(far)}; the further half "
         f"of the lags gives {percent(near['far_share'])} of the one and {percent(far['far_share'])} of the "
