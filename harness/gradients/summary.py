@@ -30,8 +30,8 @@ class DecaySummary:
     """How far a gradient reaches.
 
     Args:
-        rate: nats per step, mean over seeds; −inf where every norm beyond lag 0 is exactly zero; NaN where
-            there is nothing to fit.
+        rate: nats per step, mean over seeds, 0 where it is but rounding; −inf where every norm beyond lag 0
+            is exactly zero; NaN where there is nothing to fit.
         rate_low, rate_high: the 95 % t-interval over seeds; NaN where there is one seed alone.
         half_life: steps in which the norm halves at that rate; None where it does not fall.
         horizon_1_percent, horizon_1_per_mille: the lag from which on the median norm stays at or below 0.01
@@ -41,6 +41,8 @@ class DecaySummary:
         lags: (L,).
         log10_typical: (L,), E log10 over seeds and samples; −inf where one of them is an exact zero.
         log10_annealed: (L,), log10 E: above the typical mean wherever a few samples carry the average.
+        zeros, observed: how many norms at the longest lag are exactly zero, as those of dead ReLUs are, and
+            of how many: where the median is none of them, the rate is of the others alone.
         seeds: how many the rate is averaged over.
         verdict: "vanishing", "stable" or "exploding".
         rule: in words, why.
@@ -57,6 +59,8 @@ class DecaySummary:
     lags: Array
     log10_typical: Array
     log10_annealed: Array
+    zeros: int
+    observed: int
     seeds: int
     verdict: str
     rule: str
@@ -82,12 +86,15 @@ def summarize_decay(lags: ArrayLike, log10_norms: ArrayLike) -> DecaySummary:
     slopes = _slopes(x, y)
     flat = y.reshape(len(x), -1)
     median = np.array([_median(row) for row in flat])
-    rate, low, high = _interval(slopes)
+    rate, low, high = (0.0 if abs(value) <= ROUNDING else value for value in _interval(slopes))
     zero_from = _stays_below(x, median, -np.inf)
     if np.isnan(rate) and zero_from is not None:
         rate = -np.inf
     horizon = _stays_below(x, median, ONE_PERCENT)
     verdict, rule = _verdict((rate, low, high), horizon, zero_from, int(x[-1]), float(median[-1]))
+    zeros, observed = int(np.isneginf(flat[-1]).sum()), int((~np.isnan(flat[-1])).sum())
+    if zeros and verdict != "vanishing":
+        rule += f", where {zeros} of {observed} norms are exactly zero"
     return DecaySummary(
         rate=rate,
         rate_low=low,
@@ -100,6 +107,8 @@ def summarize_decay(lags: ArrayLike, log10_norms: ArrayLike) -> DecaySummary:
         lags=x.astype(np.int64),
         log10_typical=_over_samples(flat, _mean),
         log10_annealed=_over_samples(flat, _log10_mean),
+        zeros=zeros,
+        observed=observed,
         seeds=y.shape[2],
         verdict=verdict,
         rule=rule,
@@ -185,7 +194,9 @@ def _verdict(
     centre, low, high = rate
     if np.isnan(centre):
         return "stable", "there are not two lags with a norm above zero, so that no rate could be fitted"
-    if np.isnan(low):
+    if centre == low == high == 0.0:
+        subject = "the rate is 0 but for rounding"
+    elif np.isnan(low):
         subject = f"the rate, {_number(centre)} nats per step (one seed, no interval),"
         low = high = centre
     else:
@@ -198,15 +209,13 @@ def _verdict(
     if low > 0 and end >= HUNDREDFOLD:
         return "exploding", f"{subject} lies above 0, and the median norm is 100 or more at lag {longest}"
     where = "below 0" if high < 0 else "above 0" if low > 0 else "on both sides of 0"
-    reached = "has" if horizon is not None or end >= HUNDREDFOLD else "has not"
-    return "stable", (
-        f"{subject} lies {where}, and the median norm {reached} changed a hundredfold by lag {longest}"
-    )
+    changed = "has" if horizon is not None or end >= HUNDREDFOLD else "has not"
+    told = subject if centre == low == high == 0.0 else f"{subject} lies {where}"
+    return "stable", f"{told}, and the median norm {changed} changed a hundredfold by lag {longest}"
 
 
 def _number(value: float) -> str:
-    """What is zero but for rounding is zero."""
-    return f"{value:.3g}".replace("-", "−") if abs(value) > ROUNDING else "0"
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _over_samples(flat: Array, of: Any) -> Array:

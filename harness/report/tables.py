@@ -45,9 +45,9 @@ RATE_COLUMNS = ("rate", "95 % interval", "half-life", "1 % horizon", "0.1 % hori
 
 def rate_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """The cells of RATE_COLUMNS, for one row with the columns of `harness.report.summaries.rates`."""
-    interval = "–"
-    if not missing(row["nats_per_step_low"]):
-        interval = f"{significant(row['nats_per_step_low'])} to {significant(row['nats_per_step_high'])}"
+    interval, low, high = "–", row["nats_per_step_low"], row["nats_per_step_high"]
+    if not missing(low) and (low, high) != (0.0, 0.0):  # what is but rounding has no interval
+        interval = f"{significant(low)} to {significant(high)}"
     beyond = f"> {plain(row['largest_lag'])}"
     return (
         significant(row["nats_per_step"]),
@@ -56,6 +56,14 @@ def rate_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         known(row["horizon_1_percent_steps"], beyond),
         known(row["horizon_1_per_mille_steps"], beyond),
     )
+
+
+def verdict_cell(row: Mapping[str, Any]) -> str:
+    """The verdict of such a row, with what it does not see: norms that are exactly zero beside a median that
+    is not."""
+    zeros, observed = row["exact_zeros_at_largest_lag"], row["observations_at_largest_lag"]
+    dead = f" ({plain(zeros)} of {plain(observed)} exactly zero)"
+    return str(row["verdict"]) + (dead if zeros and row["verdict"] != "vanishing" else "")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

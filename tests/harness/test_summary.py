@@ -94,6 +94,27 @@ def test_the_interval_is_over_seeds_and_the_verdict_asks_for_all_of_it():
     assert "on both sides of 0" in wide.rule
 
 
+def test_what_is_but_rounding_is_zero_and_has_no_interval_in_words():
+    slopes = np.array([8e-19, -2e-18, 9e-18])
+    found = summarize_decay(LAGS, (slopes[None, :] * LAGS[:, None])[:, None, :])
+    assert (found.rate, found.rate_low, found.rate_high) == (0.0, 0.0, 0.0)
+    assert found.half_life is None
+    assert found.rule == (
+        "the rate is 0 but for rounding, and the median norm has not changed a hundredfold by lag 100"
+    )
+
+
+def test_samples_that_died_are_told_beside_a_median_that_lives():
+    curves = np.zeros((len(LAGS), 4, 3))
+    curves[50:, 0, :] = curves[70:, 1, 0] = -np.inf
+    found = summarize_decay(LAGS, curves)
+    assert (found.verdict, found.zeros, found.observed) == ("stable", 4, 12)
+    assert found.rule.endswith("by lag 100, where 4 of 12 norms are exactly zero")
+    alive = summarize_decay(LAGS, np.zeros((len(LAGS), 4, 3)))
+    assert alive.zeros == 0
+    assert "exactly zero" not in alive.rule
+
+
 def test_a_fast_fall_that_ends_on_a_plateau_has_vanished_all_the_same():
     curve = np.maximum(-0.1 * LAGS, -3.0 - 0.001 * LAGS)
     found = summarize_decay(LAGS, curve)

@@ -11,7 +11,7 @@ from harness.report.questions import Answer, question
 from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import VARIANT, cell_words, variant
 from harness.report.summaries.grouping import records
-from harness.report.tables import RATE_COLUMNS, Table, rate_cells
+from harness.report.tables import RATE_COLUMNS, Table, rate_cells, verdict_cell
 from harness.report.words import (
     counted,
     listed,
@@ -48,7 +48,7 @@ def answer(run: Run) -> Answer | None:
     rows = every[every["block"] == "hh"] if (every["block"] == "hh").any() else every
     return Answer(
         sentence=_sentence(rows),
-        details=(*_rules(rows), *_annealed(rows)),
+        details=(*_rules(rows), *_dead(rows), *_annealed(rows)),
         table=_table(rows, axes),
         summary=every,
     )
@@ -82,6 +82,22 @@ def _rules(rows: pd.DataFrame) -> list[str]:
     return [f"{_named(row)} is {row['verdict']}: {row['rule']}." for row in examples]
 
 
+def _dead(rows: pd.DataFrame) -> list[str]:
+    """Where a verdict is of the samples that live: how many do not."""
+    some = rows[(rows["exact_zeros_at_largest_lag"] > 0) & (rows["verdict"] != "vanishing")]
+    if some.empty:
+        return []
+    words = [
+        f"{plain(row['exact_zeros_at_largest_lag'])} of {plain(row['observations_at_largest_lag'])} in "
+        f"{_named(row)}"
+        for row in records(some)
+    ]
+    return [
+        "A verdict other than vanishing is of the median; at the largest lag the norms of some samples are "
+        f"exactly zero all the same: {listed(words)}."
+    ]
+
+
 def _annealed(rows: pd.DataFrame) -> list[str]:
     """Where a few samples carry the average."""
     gap = rows["log10_annealed_at_largest_lag"] - rows["log10_typical_at_largest_lag"]
@@ -111,7 +127,7 @@ def _table(rows: pd.DataFrame, axes: list[str]) -> Table:
                 *rate_cells(row),
                 power_of_ten(row["log10_typical_at_largest_lag"]),
                 power_of_ten(row["log10_annealed_at_largest_lag"]),
-                str(row["verdict"]),
+                verdict_cell(row),
             )
         )
     numbers = (*RATE_COLUMNS, "typical", "annealed")

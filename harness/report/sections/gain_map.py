@@ -10,8 +10,8 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.gain_map import GainMap, gain_map
-from harness.report.summaries.grouping import rows_of
-from harness.report.tables import Table
+from harness.report.summaries.grouping import records, rows_of
+from harness.report.tables import Table, verdict_cell
 from harness.report.words import (
     counted,
     listed,
@@ -115,11 +115,16 @@ def _table(found: GainMap) -> Table:
     return Table(columns, tuple(rows), caption + ".", frozenset({*last[:2], "T", "H", "B", "I"}))
 
 
+def _gain(rate: dict[str, Any]) -> str:
+    """A gain, with what its verdict does not see (:func:`harness.report.tables.verdict_cell`)."""
+    return f"{plain(rate['gain'])}{verdict_cell(rate).removeprefix(str(rate['verdict']))}"
+
+
 def _verdicts(rates: pd.DataFrame, row: dict[Any, Any], axes: list[str]) -> list[str]:
     """The gains of each verdict, in one cell each."""
     part = rows_of(rates, {axis: row[axis] for axis in axes if axis != "gain"})
     cells = []
     for verdict in ("vanishing", "stable", "exploding"):
-        gains = part.loc[part["verdict"] == verdict, "gain"].tolist()
-        cells.append(listed([plain(gain) for gain in gains]) or "–")
+        gains = [_gain(rate) for rate in records(part[part["verdict"] == verdict])]
+        cells.append(listed(gains) or "–")
     return cells

@@ -11,7 +11,7 @@ from harness.report.questions import Answer, question
 from harness.report.summaries.gradient_decay import VARIANT
 from harness.report.summaries.grouping import groups, records, rows_of
 from harness.report.summaries.training_decay import TrainingDecays, training_decays
-from harness.report.tables import RATE_COLUMNS, Table, rate_cells
+from harness.report.tables import RATE_COLUMNS, Table, rate_cells, verdict_cell
 from harness.report.words import (
     counted,
     missing,
@@ -137,7 +137,7 @@ def _table(found: TrainingDecays) -> Table:
                 plain(row["step"]),
                 significant(row["held_out_loss"]),
                 *rate_cells(row),
-                str(row["verdict"]),
+                verdict_cell(row),
             )
         )
     numbers = ("after step", "loss", *RATE_COLUMNS)

@@ -49,6 +49,8 @@ def columns_of(found: DecaySummary) -> dict[str, Any]:
         "horizon_1_per_mille_steps": number(found.horizon_1_per_mille),
         "zero_from_lag": number(found.zero_from),
         "largest_lag": found.longest_lag,
+        "exact_zeros_at_largest_lag": found.zeros,
+        "observations_at_largest_lag": found.observed,
         "log10_typical_at_largest_lag": float(found.log10_typical[-1]),
         "log10_annealed_at_largest_lag": float(found.log10_annealed[-1]),
         "seeds": found.seeds,
