@@ -99,13 +99,27 @@ def test_known_exponents_of_time(tmp_path: Path) -> None:
     assert set(found.exponents["settings"]) == {3}
     answered = answer("growth", run)
     assert answered.sentence == (
-        "Time grows with T (4 to 64) with an exponent between 0.90 (numba) and 1.00 (naive)."
+        "Time grows with T (4 to 64) with an exponent between 0.90 ± 0.00 (numba) and 1.00 ± 0.00 (naive)."
     )
     assert answered.details == (
-        "Time grows with B (1 to 16) with an exponent between 0.50 (numba) and 1.00 (naive).",
+        "Time grows with B (1 to 16) with an exponent between 0.50 ± 0.00 (numba) and 1.00 ± 0.00 (naive).",
     )
     assert answered.table is not None
     assert answered.table.rows[0] == ("time", "T", "4–64", "1.00 ± 0.00", "0.90 ± 0.00")
+
+
+def test_an_exponent_that_is_hardly_known_is_not_told_as_an_end(tmp_path: Path) -> None:
+    bent = {4: 1.0, 16: 1.0, 64: 40.0}
+    times = {"numba": lambda t, b: t * b, "torch": lambda t, b: bent[t] * b}
+    found = answer("growth", run_of(tmp_path / "some", *calls(times)))
+    assert found.sentence == (
+        "Time grows with T (4 to 64) with the exponent 1.00 ± 0.00 (numba); 1 known no better than to ± 0.5 "
+        "in the table alone."
+    )
+    none = answer("growth", run_of(tmp_path / "none", *calls({"torch": times["torch"]})))
+    assert none.sentence == (
+        "Time grows with T (4 to 64), with no exponent that is known to ± 0.5 (1 in the table)."
+    )
 
 
 def test_known_exponent_of_memory(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from harness.report.words import (
     symbol,
 )
 
+KNOWN = 0.5
+"""Half of the widest interval with which an exponent is told in a sentence."""
+
 
 @question(
     "growth",
@@ -48,25 +51,29 @@ def answer(run: Run) -> Answer | None:
 
 
 def _ranges(summary: Growth) -> list[str]:
-    """One sentence per quantity and size, time before memory."""
+    """One sentence per quantity and size, time before memory, from the exponents that are known."""
     frame = summary.exponents
     varying, _ = split_constant(frame, summary.kinds)
     sentences = []
     for chosen, part in groups(frame, ["quantity", "size"]):
-        low, high = least(part, "exponent"), most(part, "exponent")
         letter = symbol(chosen["size"])
         sizes = f"{plain(part['smallest'].min())} to {plain(part['largest'].max())}"
         begin = f"{str(chosen['quantity']).capitalize()} grows with {letter} ({sizes})"
-        if len(part) == 1:
-            sentences.append(
-                f"{begin} with the exponent {_exponent(low)} ({setting(only(low, ['backend']))})."
-            )
+        sure = part[(part["high"] - part["low"]) / 2 <= KNOWN]
+        rest = len(part) - len(sure)
+        if sure.empty:
+            sentences.append(f"{begin}, with no exponent that is known to ± {KNOWN:g} ({rest} in the table).")
             continue
+        low, high = least(sure, "exponent"), most(sure, "exponent")
         names = ["backend", *varying]
-        sentences.append(
-            f"{begin} with an exponent between {_two_places(low['exponent'])} ({setting(only(low, names))}) "
-            f"and {_two_places(high['exponent'])} ({setting(only(high, names))})."
+        said = (
+            f"the exponent {_exponent(low)} ({setting(only(low, names))})"
+            if len(sure) == 1
+            else f"an exponent between {_exponent(low)} ({setting(only(low, names))}) and {_exponent(high)} "
+            f"({setting(only(high, names))})"
         )
+        left_out = f"; {rest} known no better than to ± {KNOWN:g} in the table alone" if rest else ""
+        sentences.append(f"{begin} with {said}{left_out}.")
     return sentences
 
 
