@@ -45,11 +45,10 @@ def test_spectra_with_exact_zeros(tmp_path: Path) -> None:
 def test_lyapunov(tmp_path: Path) -> None:
     found = answer("lyapunov", tmp_path, list(synthetic.lyapunov()))
     top, bottom = math.log(2) + 1 / 40, math.log(0.5) + 1 / 40
-    error = 0.004 / math.sqrt(2)
     assert found.sentence == (
-        f"λ₁ is above 0 in 2 of 4 settings, largest for rnn_linear under gaussian, gain 2 with {top:.3f} ± "
-        f"{error:.4f} nats per step; smallest for rnn_linear under gaussian, gain 0.5 with "
-        f"{bottom:.3f} ± {error:.4f}.".replace("-", "−")
+        f"λ₁ is above 0 in 2 of 4 settings, largest for rnn_linear under gaussian, gain 2 with {top:.3f} "
+        f"nats per step ({top:.3f} to {top:.3f} over 2 seeds); smallest for rnn_linear under gaussian, gain "
+        f"0.5 with {bottom:.3f} nats per step ({bottom:.3f} to {bottom:.3f} over 2 seeds).".replace("-", "−")
     )
     assert any("gives λ₁ to 0.020 nats per step in the median over 2 settings" in s for s in found.details)
     assert any("the largest of 16 deviations is 0.010 nats per step" in s for s in found.details)
@@ -59,6 +58,7 @@ def test_lyapunov(tmp_path: Path) -> None:
 def test_an_average_that_still_moves_is_named(tmp_path: Path) -> None:
     found = answer("lyapunov", tmp_path, list(synthetic.lyapunov(converged=False)))
     assert "rnn_tanh under gaussian, gain 2 (1 of 2)" in found.details[-1]
+    assert "over 2 seeds, 1 of them not converged)" in found.sentence
 
 
 def test_jacobian_map(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.gradient_decay import VARIANT
-from harness.report.summaries.lyapunov import Exponents, exponents, margin
+from harness.report.summaries.lyapunov import ROUNDING, Exponents, exponents, margin
 from harness.report.tables import Table
 from harness.report.words import counted, phrase, plain, setting, significant, split_constant, symbol
 
@@ -43,8 +43,22 @@ def _named(row: Any) -> str:
 
 
 def _rate(row: Any) -> str:
-    error = significant(float(row["standard_error"]), 2)
-    return f"{significant(float(row['largest_exponent']))} ± {error}"
+    """λ₁ with what it varies over: the seeds where there are several, else the error of one average."""
+    largest, seeds = _number(row["largest_exponent"]), int(row["seeds"])
+    moving = seeds - int(row["converged"])
+    if seeds == 1:
+        error = _number(row["standard_error"], 2)
+        return f"{largest} ± {error} nats per step{' (not converged)' if moving else ''}"
+    short = f", {moving} of them not converged" if moving else ""
+    return (
+        f"{largest} nats per step ({_number(row['seed_low'])} to {_number(row['seed_high'])} over "
+        f"{seeds} seeds{short})"
+    )
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """What is zero but for rounding is zero."""
+    return significant(0.0 if abs(value) <= ROUNDING else float(value), digits)
 
 
 def _sentence(settings: pd.DataFrame) -> str:
@@ -53,7 +67,7 @@ def _sentence(settings: pd.DataFrame) -> str:
     top, bottom = settings.iloc[int(np.argmax(largest))], settings.iloc[int(np.argmin(largest))]
     sentence = (
         f"λ₁ is above 0 in {growing} of {counted(len(settings), 'setting')}, largest for {_named(top)} with "
-        f"{_rate(top)} nats per step"
+        f"{_rate(top)}"
     )
     return (
         f"{sentence}."
@@ -119,13 +133,13 @@ def _table(found: Exponents) -> Table:
             str(row["cell"]),
             str(row["variant"]),
             *(plain(row[axis]) for axis in varying),
-            significant(row["largest_exponent"]),
-            significant(row["standard_error"], 2),
-            f"{significant(row['seed_low'])} to {significant(row['seed_high'])}",
+            _number(row["largest_exponent"]),
+            _number(row["standard_error"], 2),
+            f"{_number(row['seed_low'])} to {_number(row['seed_high'])}",
             significant(row["mean_field_exponent"]),
             f"{row['positive']} of {row['state_size']}",
             significant(row["kaplan_yorke_dimension"]),
-            significant(row["entropy_rate"]),
+            _number(row["entropy_rate"]),
             f"{row['converged']} of {row['seeds']}",
         )
         for row in found.settings.to_dict("records")
