@@ -116,9 +116,7 @@ def limits(axes: Axes, drawn: Iterable[Decay]) -> None:
 
 def remarks(drawn: Sequence[Decay], panels_left_out: int, slices_left_out: int) -> str:
     """How to read the curves, as far as it applies to those that are drawn."""
-    numbers = sorted({decay.observations for decay in drawn})
-    observed = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    words = [f"Median over {observed} seeds × samples, band from the 10 % to the 90 % quantile."]
+    words = [f"Median over {_observed(drawn)}, band from the 10 % to the 90 % quantile."]
     if any(decay.bound is not None for decay in drawn):
         words.append("Dashed: the bound (β_W β_h)^(t−k) of the simple RNN; it may leave the panel.")
     if any(np.isneginf(decay.curve.median).any() for decay in drawn):
@@ -133,6 +131,19 @@ def remarks(drawn: Sequence[Decay], panels_left_out: int, slices_left_out: int) 
         other = counted(slices_left_out, "other combination")
         words.append(f"{other} of inputs and sizes in tables/gradient_decay_summary.csv.")
     return " ".join(words)
+
+
+def _observed(drawn: Sequence[Decay]) -> str:
+    """ "3 seeds × 4 samples", "3 to 5 seeds × 4 samples"; "12 curves" where there is no saying of seeds."""
+    if any(not decay.seeds for decay in drawn):
+        return _range([decay.observations for decay in drawn], "curve")
+    seeds = _range([decay.seeds or 0 for decay in drawn], "seed")
+    return f"{seeds} × {_range([decay.observations // (decay.seeds or 1) for decay in drawn], 'sample')}"
+
+
+def _range(numbers: Sequence[int], noun: str) -> str:
+    low, high = min(numbers), max(numbers)
+    return counted(high, noun) if low == high else f"{low} to {counted(high, noun)}"
 
 
 def _handles(

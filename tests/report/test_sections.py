@@ -11,7 +11,9 @@ import pytest
 
 from harness.case import Case
 from harness.outcome import Failed, Measured, Unsupported
+from harness.report.drawing import style
 from harness.report.frames import Run
+from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS, Answer
 from harness.report.statistics import Curve
 from harness.report.summaries.gradient_decay import Decay, Decays, common_slice
@@ -179,6 +181,31 @@ def test_how_far_the_gradient_reaches(run: Run) -> None:
     assert "it explodes in" in found.sentence
     kept = 10 ** (24 * math.log10(0.8 * 1.35) - 0.01 * math.sqrt(24) + 0.005)
     assert f"strongest for rnn_tanh under gaussian, gain 1.5 with a norm of {kept:.2f} at" in found.sentence
+
+
+def test_samples_that_died_are_told_where_a_gradient_is_said_to_reach_all(tmp_path: Path) -> None:
+    axes = {"cell": "rnn_relu", "initialization": "identity", "inputs": "noise", "seq_len": 20}
+    lags, samples = zip(*((lag, sample) for lag in range(21) for sample in range(4)), strict=True)
+    norms = [-math.inf if sample == 0 and lag > 9 else 0.0 for lag, sample in zip(lags, samples, strict=True)]
+    columns = {"lag": list(lags), "sample": list(samples), "log10_spectral_norm": norms}
+    items = [
+        (Case("gradient_decay", {**axes, "backend": "numpy", "seed": seed}), Measured(columns))
+        for seed in range(3)
+    ]
+    run = Run.read(write_run(tmp_path, items))
+    found = answer("gradient_decay", run)
+    assert found.details == (
+        "identity: rnn_relu reaches all 20 steps (1.00; 3 of 12 samples exactly zero there).",
+    )
+    assert "a norm of 1.00 at lag 20 (3 of 12 samples exactly zero there)" in found.sentence
+    rates = answer("decay_rates", run)
+    assert rates.table is not None
+    assert rates.table.rows[0][-1] == "stable (3 of 12 exactly zero)"
+    assert "–" in rates.table.rows[0]  # the interval of what is but rounding
+    assert any("3 of 12 in rnn_relu under identity" in sentence for sentence in rates.details)
+    with style():
+        (picture,) = FIGURES["decay_by_cell"].draw(run)
+    assert "Median over 3 seeds × 4 samples, band" in picture.caption
 
 
 def test_it_is_told_where_most_networks_are_and_not_most_blocks() -> None:

@@ -83,7 +83,7 @@ def _sentence(curves: Sequence[Decay], shared: str) -> str:
         lag, norm = best.last
         parts.append(
             f"it lasts to the end in {len(kept)}, strongest for {_named(best)} with a norm of "
-            f"{power_of_ten(norm)} at lag {plain(lag)}"
+            f"{power_of_ten(norm)} at lag {plain(lag)}{_dead(best, ' ({} samples exactly zero there)')}"
         )
     if grown := by_ending.get("explodes"):
         worst = max(grown, key=lambda decay: decay.last[1])
@@ -111,7 +111,15 @@ def _reach(decay: Decay) -> str:
         case "explodes":
             return f"{name} explodes to {power_of_ten(norm)} at lag {plain(lag)}"
         case _:
-            return f"{name} reaches all {plain(lag)} steps ({power_of_ten(norm)})"
+            dead = _dead(decay, "; {} samples exactly zero there")
+            return f"{name} reaches all {plain(lag)} steps ({power_of_ten(norm)}{dead})"
+
+
+def _dead(decay: Decay, words: str) -> str:
+    """Of how many the norm at the largest lag is exactly zero, where the median is not: "4 of 12"."""
+    if not decay.zeros or decay.last[1] == -np.inf:
+        return ""
+    return words.format(f"{decay.zeros} of {decay.observations}")
 
 
 def _summary(found: Decays) -> pd.DataFrame:
@@ -128,6 +136,7 @@ def _summary(found: Decays) -> pd.DataFrame:
                 "log10_median_norm_at_largest_lag": norm,
                 "nats_per_step": decay.nats_per_step,
                 "observations": decay.observations,
+                "exact_zeros_at_largest_lag": decay.zeros,
             }
         )
     return pd.DataFrame(rows)
@@ -151,7 +160,7 @@ def _table(found: Decays) -> Table:
                 plain(lag),
                 power_of_ten(norm),
                 significant(float(np.exp(rate))),
-                _ending(decay),
+                _ending(decay) + _dead(decay, " ({} exactly zero)"),
             )
         )
     last = ("reach (steps)", "largest lag", "norm there", "factor per step", "gradient")

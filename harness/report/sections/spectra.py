@@ -103,7 +103,8 @@ def _table(found: Spectra) -> Table:
         for row in found.conditions.to_dict("records")
     ]
     last = ("lag", "σ₁", "middle σ", "σ_S", "σ₁/σ_S", "log-volume (nats)", "exact zeros")
-    observed = counted(int(found.conditions["observations"].max()), "seed × sample", "seeds × samples")
-    caption = phrase(f"Medians over {observed}", setting(constant))
+    seeds, observed = int(found.conditions["seeds"].max()), int(found.conditions["observations"].max())
+    medians = f"Medians over {counted(seeds, 'seed')} × {counted(observed // seeds, 'sample')}"
+    caption = phrase(medians, setting(constant))
     columns = ("cell", "initialization", *map(symbol, varying), *last)
     return Table(columns, tuple(rows), caption + ".", frozenset({*last, "T", "H", "B", "I"}))

@@ -39,6 +39,8 @@ class Decay:
         curve: of log10 of the spectral norm.
         bound: median of log10 of the bound (β_W β_h)^lag, or None where the cell has none.
         observations: seeds × samples at each lag.
+        seeds: how many seeds; None where there is no saying.
+        zeros: how many of the observations at the largest lag are exactly zero.
     """
 
     setting: Setting
@@ -46,6 +48,8 @@ class Decay:
     curve: Curve
     bound: Curve | None
     observations: int
+    seeds: int | None = None
+    zeros: int = 0
 
     @property
     def reach(self) -> float | None:
@@ -106,7 +110,12 @@ def decays(run: Run) -> Decays | None:
     found = []
     for values, part in groups(measured, [*axes, "block"]):
         block = str(values.pop("block"))
-        found.append(Decay(values, block, curve(part["lag"], part[NORM]), _bound(part), _per_lag(part)))
+        whole = curve(part["lag"], part[NORM])
+        last = part.loc[part["lag"] == part["lag"].max(), NORM]
+        seeds = part["key"].nunique()
+        found.append(
+            Decay(values, block, whole, _bound(part), _per_lag(part), seeds, int(np.isneginf(last).sum()))
+        )
     return Decays(tuple(found), axes) if found else None
 
 

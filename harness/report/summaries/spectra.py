@@ -25,7 +25,7 @@ class Spectra:
     values: one row per setting, lag and index: log10_median over seeds and samples.
     conditions: one row per setting and lag, medians over seeds and samples: log10_largest, log10_middle,
         log10_smallest, log10_condition (∞ where a singular value is zero), log_volume (Σ ln σ, nats), zeros
-        (how many singular values are exactly zero), state_size, observations.
+        (how many singular values are exactly zero), state_size, observations (seeds × samples), seeds.
     axes: the study's axes without the seed; `variant` names initialization, gain and forget bias in one.
     """
 
@@ -48,7 +48,7 @@ def spectra(run: Run) -> Spectra | None:
         table = _by_observation(part)
         middle = np.median(table, axis=0)
         values += [{**named, "index": i + 1, "log10_median": value} for i, value in enumerate(middle)]
-        conditions.append({**named, **_condition(table)})
+        conditions.append({**named, **_condition(table), "seeds": part["key"].nunique()})
     if not conditions:
         return None
     order = [axis for axis in axes if axis != "lag"]

@@ -49,8 +49,9 @@ def updates(run: Run) -> Updates | None:
     measured = measured.assign(relative=measured[TERM] - measured[WHOLE])
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
     curves = tuple(
-        Decay(setting, "hh", curve(part["lag"], part["relative"]), None, part["key"].nunique())
+        Decay(setting, "hh", curve(part["lag"], part["relative"]), None, seeds, seeds)
         for setting, part in groups(measured, axes)
+        for seeds in [part["key"].nunique()]
     )
     rows = [{"key": key, **_reach(part)} for key, part in measured.groupby("key", sort=False)]
     cases = measured.drop_duplicates("key")[["key", *run.axes(STUDY)]]
