@@ -54,7 +54,7 @@ def test_who_is_fastest_and_by_how_much(run: Run) -> None:
     # On an LSTM at B=32 numba is at half the speed of torch: 4 of the 24.  Elsewhere torch follows at 1/4.
     assert found.sentence == (
         "numba was fastest in 20 of 24 comparisons (one cell, pass and set of sizes each), there at 4.0× "
-        "the runner-up's speed in the geometric mean; torch in 4."
+        "the runner-up's speed in the geometric mean; torch in 4; by one process each, so without a verdict."
     )
     mean = math.exp((20 * math.log(4) + 4 * math.log(0.5)) / 24)
     sentence = next(s for s in found.details if s.startswith("numba: "))
@@ -99,6 +99,15 @@ def test_differences_between_processes_are_judged(tmp_path: Path) -> None:
     )
     found = answer("throughput", run)
     assert any("2 speed-ups over torch: 1 faster and 1 ambiguous" in sentence for sentence in found.details)
+    assert "verdict" not in found.sentence
+
+
+def test_a_lead_that_nothing_could_judge_is_told_as_such(tmp_path: Path) -> None:
+    times = {("torch", 8): [1.0, 1.0], ("numba", 8): [0.5, 0.5]}
+    run = throughput_run(tmp_path, times, unstable=dict.fromkeys(times, "load: 1.50 of 2 cores"))
+    assert answer("throughput", run).sentence.endswith(
+        "; without a verdict: of 1 speed-up none is valid (mostly: 4 processes unstable (load))."
+    )
 
 
 def test_without_torch_the_slowest_stands_in_as_reference(tmp_path: Path) -> None:

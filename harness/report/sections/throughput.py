@@ -15,7 +15,7 @@ from harness.report.statistics import geometric_mean
 from harness.report.summaries.grouping import groups, least, most, only, records
 from harness.report.summaries.throughput import Throughput, throughput
 from harness.report.tables import Table
-from harness.report.verdicts import THRESHOLD, WORDS
+from harness.report.verdicts import FEWEST_PROCESSES, THRESHOLD, WORDS
 from harness.report.words import (
     NOT_AVAILABLE,
     counted,
@@ -85,8 +85,19 @@ def _winners(summary: Throughput, compared: Sequence[pd.DataFrame]) -> str:
     return (
         f"{name} was fastest in {number} of {counted(len(compared), 'comparison')} (one cell, pass and set "
         f"of sizes each), there at {times(geometric_mean(leads))} the runner-up's speed in the geometric "
-        f"mean{rest}."
+        f"mean{rest}{_without_verdict(summary)}."
     )
+
+
+def _without_verdict(summary: Throughput) -> str:
+    """What must stand in the same sentence where nothing could be judged; empty where something was."""
+    if summary.frame["processes"].max() < FEWEST_PROCESSES:
+        return "; by one process each, so without a verdict"
+    judged = summary.frame["verdict"].dropna()
+    if not len(judged) or (judged != "invalid").any():
+        return ""
+    why = Counter(summary.frame["verdict_reason"].dropna()).most_common(1)[0][0]
+    return f"; without a verdict: of {counted(len(judged), 'speed-up')} none is valid (mostly: {why})"
 
 
 def _lead(part: pd.DataFrame) -> float:
