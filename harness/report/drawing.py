@@ -25,7 +25,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.escape import label, one_line
+from harness.report.escape import one_line, wrapped
 
 WIDTH = 10.5
 """Of every figure, in inches."""
@@ -204,9 +204,9 @@ def _width_share(wide: int, columns: int) -> float:
 
 def legend(figure: Figure, title: str, handles: Sequence[Line2D] = ()) -> None:
     """The figure's title, and under it what each line means: above the panels, outside of them."""
-    widths = [0.075 * len(str(h.get_label())) + 0.55 for h in handles]
     for h in handles:
-        h.set_label(label(h.get_label()))
+        h.set_label(wrapped(h.get_label()))
+    widths = [0.075 * max(map(len, str(h.get_label()).split("\n"))) + 0.55 for h in handles]
     figure.legend(
         handles=list(handles),
         loc="outside upper left",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from harness.text import one_line
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What spreadsheets take for the beginning of a formula, the full-width forms among it."""
 _LABEL_LENGTH = 48
+_LABEL_LINES = 3
 
 
 def spreadsheet_cell(value: Any) -> Any:
@@ -65,6 +67,16 @@ def label(text: Any) -> str:
     if len(line) > _LABEL_LENGTH:
         line = line[: _LABEL_LENGTH - 1] + "…"
     return f" {line}" if line.startswith("_") else line
+
+
+def wrapped(text: Any) -> str:
+    """A label that may take more lines than one, so that what tells it from others is not cut off with its
+    end; not endless either."""
+    lines = textwrap.wrap(one_line(text), _LABEL_LENGTH)
+    if len(lines) > _LABEL_LINES:
+        lines = [*lines[: _LABEL_LINES - 1], f"…{one_line(text)[1 - _LABEL_LENGTH :]}"]
+    found = "\n".join(lines)
+    return f" {found}" if found.startswith("_") else found
 
 
 def file_stem(text: str) -> str:

@@ -49,6 +49,17 @@ def test_a_label_is_one_visible_short_line() -> None:
     assert escape.label("a\nb\u202ec") == "a b c"
 
 
+def test_a_label_of_several_lines_keeps_its_end_and_is_not_endless() -> None:
+    name = "lstm, " * 12 + "steps 800"
+    assert escape.wrapped(name).replace("\n", " ") == name
+    assert escape.wrapped("_hidden").startswith(" ")
+    lines = escape.wrapped("x" * 500 + "the end").split("\n")
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 48
+    assert lines[-1].startswith("…")
+    assert lines[-1].endswith("the end")
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", "CON<>", "x" * 300, "ü"])
 def test_a_file_name_leads_nowhere_else(name: str) -> None:
     stem = escape.file_stem(name)

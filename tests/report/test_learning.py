@@ -55,6 +55,30 @@ def trainings(learner: str = "gru", gone: str = "rnn_relu") -> Iterator[Item]:
         yield Case("learning", axes), Measured(columns, facts)
 
 
+def test_who_solves_soon_is_drawn_though_it_was_checked_less_often(tmp_path: Path) -> None:
+    """Twelve networks and room for eight: each cell is there, the learner with two checks of each training
+    beside five of the others' too."""
+    items = []
+    for case, outcome in trainings():
+        assert isinstance(outcome, Measured)
+        for start in ("orthogonal", "identity", "gaussian", "xavier_uniform"):
+            columns = dict(outcome.columns)
+            if case.axes["cell"] != "gru":
+                later = {"quantity": "score", "step": 150, "loss": 0.17, "error_rate": 0.9}
+                columns = {name: [*column, *[later.get(name)] * 3] for name, column in columns.items()}
+                columns["step"] = [*columns["step"][:-3], 150, 160, 170]
+            axes = {**case.axes, "initialization": start}
+            items.append((Case("learning", axes), Measured(columns, outcome.facts)))
+    with style():
+        (picture,) = FIGURES["learning_curves"].draw(Run.read(write_run(tmp_path / "run", items)))
+    assert set(picture.data["cell"]) == {"rnn_tanh", "gru", "rnn_relu"}
+    assert "Of 12 networks the 8 with most trainings." in picture.caption
+    shown = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert "gru, orthogonal" in shown
+    assert not any("global_norm 1" in text for text in shown)  # what all share is in the title
+    assert "global_norm 1" in picture.title
+
+
 def test_the_sentences_count(tmp_path: Path) -> None:
     found = SECTIONS["learning"].answer(Run.read(write_run(tmp_path / "run", list(trainings()))))
     assert found is not None

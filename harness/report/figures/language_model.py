@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from matplotlib.ticker import FuncFormatter
 
@@ -10,9 +10,12 @@ from harness.report.drawing import GREY, handle, legend, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.grouping import groups, rows_of
+from harness.report.summaries.grouping import Setting, groups, rows_of
 from harness.report.summaries.language_model import language_models
 from harness.report.words import phrase, plain, setting, size, split_constant
+
+UNSPOKEN = ("evaluations",)
+"""Axes that no name needs where the rest tells networks apart: how it was measured."""
 
 
 @figure("language_model", question="language_model", order=10)
@@ -23,7 +26,7 @@ def draw(run: Run) -> Iterator[Picture]:
     varying, constant = split_constant(found.networks, [a for a in found.axes if a != "cell"])
     named = ["cell", *varying]
     settings = [chosen for chosen, _ in groups(found.networks, named)]
-    names = [phrase(str(s["cell"]), setting({a: s[a] for a in varying})) for s in settings]
+    names = _names(settings, [axis for axis in varying if axis not in UNSPOKEN]) or _names(settings, varying)
     palette = looks(names)
     shown = ("seq_len", "batch_size", "hidden_size")
     sizes = {axis: value for axis, value in constant.items() if axis in shown}
@@ -68,3 +71,9 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture(
         "language_model", title, f"Means over seeds. {found.remark}".strip(), found.networks[columns], drawn
     )
+
+
+def _names(settings: Sequence[Setting], axes: Sequence[str]) -> list[str]:
+    """A name for each setting; none where these axes do not tell all of them apart."""
+    names = [phrase(str(own["cell"]), setting({axis: own[axis] for axis in axes})) for own in settings]
+    return names if len(set(names)) == len(names) else []

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.report.drawing import GREY, MAX_PANELS, handle, legend, lines, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.grouping import most_populated, rows_of
+from harness.report.summaries.grouping import most_populated, records, rows_of
 from harness.report.summaries.learning import CLIPPING, learnings
 from harness.report.summaries.slices import common
 from harness.report.ticks import log10_axis
-from harness.report.words import counted, phrase, plain, significant
+from harness.report.words import counted, phrase, plain, significant, split_constant
 
 MOST_LINES = 8
+NAMED = ("cell", "variant", "clipped")
+"""What names a line; what all lines share stands in the title."""
 
 
 @figure("learning_curves", question="learning", order=20)
@@ -27,17 +30,16 @@ def draw(run: Run) -> Iterator[Picture]:
     shown = ("task", "seq_len", "cell", "initialization", "gain", "forget_bias", *CLIPPING)
     chosen = common(found.scores, found.axes, shown)
     data = chosen.rows
-    several = data["clipped"].nunique() > 1
-    data = data.assign(
-        line=[
-            phrase(str(row["cell"]), str(row["variant"]), str(row["clipped"]) if several else "")
-            for row in data.to_dict("records")
-        ]
-    )
+    several = data.assign(line=_lines(data, NAMED))
+    fixed = {axis: data[axis].iloc[0] for axis in found.axes if axis not in shown}
+    names = _most_trained(rows_of(found.settings, fixed), several)
+    kept = several["line"].isin(names)
+    varying, constant = split_constant(data[kept], NAMED)
+    data = data[kept].assign(line=_lines(data[kept], varying))
     settings, left_out = most_populated(data, ["task", "seq_len"], limit=MAX_PANELS)
-    names = [str(entry["line"]) for entry in most_populated(data, ["line"], limit=MOST_LINES)[0]]
-    palette = looks(names)
-    title = phrase("Loss on held-out sequences along training", chosen.shared)
+    palette = looks(list(dict.fromkeys(data["line"])))
+    shared = [str(constant[name]) for name in NAMED if name in constant]
+    title = phrase("Loss on held-out sequences along training", *shared, chosen.shared)
     drawn, made = panels([settings], columns=3, height=2.6, share_y=False, share_x=False)
     for panel in made:
         part = rows_of(data, panel.content)
@@ -55,7 +57,28 @@ def draw(run: Run) -> Iterator[Picture]:
     caption = "Medians over seeds."
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/learning_summary.csv."
-    if len(names) < data["line"].nunique():
-        caption += f" Of {data['line'].nunique()} networks the {len(names)} with most trainings."
+    if len(names) < several["line"].nunique():
+        caption += f" Of {several['line'].nunique()} networks the {len(names)} with most trainings."
     caption += chosen.remark("tables/learning_summary.csv")
     yield Picture("learning_curves", title, caption, data.drop(columns="line"), drawn)
+
+
+def _lines(rows: pd.DataFrame, varying: Sequence[str]) -> list[str]:
+    return [phrase(*(str(row[name]) for name in varying)) or str(row["cell"]) for row in records(rows)]
+
+
+def _most_trained(settings: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+    """The lines with most trainings, in order of appearance: not with most checks, of which who solves has
+    few.
+
+    Of those with as many trainings the first of each cell comes before the second of any.
+    """
+    settings = settings.assign(line=_lines(settings, NAMED))
+    trained = settings.groupby("line")["trainings"].sum()
+    lines = data.drop_duplicates("line")[["line", "cell"]].assign(
+        trainings=lambda own: own["line"].map(trained)
+    )
+    lines["place"] = lines.groupby(["cell", "trainings"]).cumcount()
+    ranked = lines.sort_values(["trainings", "place"], ascending=[False, True], kind="stable")
+    kept = set(ranked["line"].head(MOST_LINES))
+    return [str(name) for name in lines["line"] if name in kept]
