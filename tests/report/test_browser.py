@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -55,6 +56,39 @@ def test_a_page_that_asks_for_something_would_be_caught(browser: str, tmp_path: 
     pixels, hosts = opened(browser, page, tmp_path, height=600)
     assert hosts == {"127.0.0.1"}
     assert pixels.std() < 0.05
+
+
+MEASURE = """<script>
+const width = chosen => [...document.querySelectorAll(chosen)].map(e => e.getBoundingClientRect().width);
+document.title = JSON.stringify({
+  page: document.documentElement.scrollWidth, cells: width(".claims tbody td"), pictures: width("figure img"),
+});
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "narrowest_cell"), [(500, 400), (900, 120), (1400, 150)])
+def test_every_width_shows_whole_words_and_no_page_wider_than_itself(
+    browser: str, reported: Path, tmp_path: Path, width: int, narrowest_cell: int
+) -> None:
+    page = (reported / "report.html").read_text(encoding="utf-8")
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", page, count=1)  # for the script that measures
+    (tmp_path / "page.html").write_text(page.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
+    command = [
+        browser,
+        *OPTIONS,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},1000",
+        "--dump-dom",
+        (tmp_path / "page.html").as_uri(),
+    ]
+    drawn = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode()
+    title = re.search(r"<title>(.*?)</title>", drawn)
+    assert title is not None
+    found = json.loads(title.group(1))
+    assert found["page"] <= width
+    assert min(found["cells"]) >= narrowest_cell
+    assert min(found["pictures"]) > 500  # on a phone they are scrolled, not shrunk
 
 
 def opened(browser: str, page: Path, folder: Path, *, height: int) -> tuple[Any, set[str]]:
