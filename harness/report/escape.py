@@ -61,11 +61,11 @@ def markdown_code(text: Any) -> str:
     return f"{fence}sh\n{line}\n{fence}"
 
 
-def label(text: Any) -> str:
+def label(text: Any, *, length: int = _LABEL_LENGTH) -> str:
     """A label for a plot: one line, not endless, and never hidden (matplotlib hides a leading `_`)."""
     line = one_line(text)
-    if len(line) > _LABEL_LENGTH:
-        line = line[: _LABEL_LENGTH - 1] + "…"
+    if len(line) > length:
+        line = line[: length - 1] + "…"
     return f" {line}" if line.startswith("_") else line
 
 

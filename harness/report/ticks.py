@@ -50,7 +50,9 @@ def decade(exponent: float) -> str:
 
 
 def thousands(value: float) -> str:
-    """1500 -> "1.5k", 2e6 -> "2M"."""
+    """1500 -> "1.5k", 2e6 -> "2M"; powers of ten where no such unit fits: 1e15 -> "10¹⁵"."""
+    if not 1e-3 <= value < 1e12:
+        return power(value)
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
             return f"{value / scale:g}{unit}"

@@ -197,6 +197,22 @@ def test_the_band_of_the_figure_is_the_threshold_that_judged(tmp_path):
     assert "within the band of 1 % none matters" in words
 
 
+def test_an_interval_that_reaches_a_thousandfold_does_not_set_the_axis(tmp_path):
+    """Two processes that differ by half: the t-interval of their ratio reaches over decades."""
+    axes = sizes("numba", "gru", 16, 1) | {"pass": "training"}
+    for name, seconds in (("old", (1e-3, 1.1e-3)), ("new", (1e-3, 4e-3))):
+        run(tmp_path / name, [(Case("throughput", axes, r), timed(t, 16)) for r, t in enumerate(seconds)])
+    found = compare_runs(Run.read(tmp_path / "old"), Run.read(tmp_path / "new"))
+    assert found.rows[0].change.high > 1000
+    with style():
+        figure = draw(found)
+    low, high = figure.axes[0].get_xlim()
+    assert low < 1 / 1.9 < 1.9 < high < 4
+    assert low * high == pytest.approx(1.0)
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "which may run out of the frame" in " ".join(words.split())
+
+
 def test_hostile_names_stay_text_in_the_page(tmp_path):
     evil = "a|b <script>@everyone #1 [x](y) `c`"
     axes = sizes(evil, "gru", 16, 1) | {"pass": "training"}

@@ -16,7 +16,7 @@ from harness.report.drawing import looks, style
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS
-from harness.report.ticks import decade
+from harness.report.ticks import decade, thousands
 from tests.report import synthetic
 from tests.report.synthetic import write_run
 
@@ -172,3 +172,23 @@ def test_the_heat_map_has_no_column_of_lengths_that_nothing_was_compared_at(tmp_
     ticks = [text.get_text() for text in picture.figure.axes[0].get_xticklabels()]
     assert ticks == ["8", "64"]
     assert set(picture.data["cell"]) == {"gru"}
+
+
+def test_bars_over_many_decades_do_not_set_the_axis_of_throughput(tmp_path: Path) -> None:
+    """Of two processes that differ twentyfold the interval of the mean reaches over tens of decades."""
+    items = [
+        (Case("throughput", case.axes, replicate), synthetic.timed(1e-3 * 20**replicate, 8))
+        for replicate in range(2)
+        for case, _ in [timed_at(name, "gru", 8, 1) for name in ("torch", "numba")]
+    ]
+    with style():
+        (picture,) = FIGURES["throughput"].draw(Run.read(write_run(tmp_path, items)))
+    low, high = picture.figure.axes[0].get_ylim()
+    assert high / low == pytest.approx(4.0)
+    assert picture.caption.endswith("processes, cut off where they run out of the frame.")
+
+
+def test_no_tick_mixes_two_ways_of_writing_large_numbers() -> None:
+    assert [thousands(value) for value in (1e-9, 0.5, 1500.0, 2e6, 3e9, 1e15)] == [
+        "10⁻⁹", "0.5", "1.5k", "2M", "3G", "10¹⁵",
+    ]  # fmt: skip
