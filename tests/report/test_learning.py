@@ -17,7 +17,9 @@ from harness.report.figures.learning_foretold import MOST_CELLS
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
-from harness.report.summaries.learning import foretold, learnings, trained
+from harness.report.summaries.learning import foretold, learnings, loss_of, trained
+from harness.training.objectives import cross_entropy, squared_error
+from harness.training.tasks import TASKS
 from tests.report.synthetic import Item, write_run
 
 SEEDS = (0, 1, 2)
@@ -53,6 +55,13 @@ def trainings(learner: str = "gru", gone: str = "rnn_relu") -> Iterator[Item]:
             "steps_done": at if solved else 200, "training_seconds": 1.0, "clipped_share": None,
         }  # fmt: skip
         yield Case("learning", axes), Measured(columns, facts)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_the_axis_names_the_loss_that_a_task_has(name: str) -> None:
+    expected = {squared_error: "mean squared error", cross_entropy: "cross-entropy (nats)"}
+    assert loss_of(name) == expected[TASKS[name].objective]
+    assert loss_of("somebody's own") == "loss"
 
 
 def test_who_solves_soon_is_drawn_though_it_was_checked_less_often(tmp_path: Path) -> None:

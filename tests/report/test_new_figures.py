@@ -99,6 +99,17 @@ def test_the_map_leaves_the_future_empty(pictures: dict[str, Picture]) -> None:
     assert len([axes for axes in pictures["jacobian_map"].figure.axes if axes.get_title()]) == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "quantity"),
+    [
+        ("gain_map", "rate (nats per step)"),
+        ("jacobian_map", "spectral norm of the block of ∂sₜ/∂sₖ"),
+    ],
+)
+def test_a_colour_bar_names_its_quantity(pictures: dict[str, Picture], name: str, quantity: str) -> None:
+    assert quantity in {axes.get_ylabel() for axes in pictures[name].figure.axes}
+
+
 def test_the_phase_map_has_a_verdict_in_every_field(pictures: dict[str, Picture]) -> None:
     picture = pictures["gain_map"]
     tanh = next(axes for axes in picture.figure.axes if axes.get_title() == "rnn_tanh")
@@ -106,6 +117,7 @@ def test_the_phase_map_has_a_verdict_in_every_field(pictures: dict[str, Picture]
     assert len(signs) == len(synthetic.GAINS)
     assert signs[0] == "▽"
     (bar,) = tanh.get_lines()
+    assert bar.get_zorder() < min(text.get_zorder() for text in tanh.texts)  # it hides no sign
     # χ = 1 at 1.7: between the centres of 1.5 and 2, on logarithms
     share = math.log(1.7 / 1.5) / math.log(2 / 1.5)
     np.testing.assert_allclose(bar.get_xdata(), 2.5 + share)

@@ -12,7 +12,10 @@ from harness.case import Case
 from harness.outcome import Measured
 from harness.plan_file import load_plan
 from harness.report import write_report
+from harness.report.drawing import style
+from harness.report.figures.variants import VERDICTS
 from harness.report.frames import Run
+from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
 from harness.report.sections.variants import PAPER
 from harness.report.summaries.variants import variants
@@ -118,6 +121,15 @@ def test_one_that_learns_better_is_said_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("items", [[*training("lstm", "solved")], [*training(FEW, "solved")], [*timed()]])
 def test_without_a_pair_there_is_no_section(items: list[Item], tmp_path: Path) -> None:
     assert SECTIONS["variants"].answer(read(tmp_path / "run", items)) is None
+
+
+def test_the_colours_of_the_figure_are_explained(tmp_path: Path) -> None:
+    run = read(tmp_path / "run", list(everything()))
+    with style():
+        (picture,) = FIGURES["variants"].draw(run)
+    told = " ".join(text.get_text() for text in picture.figure.legends[0].get_texts())
+    for verdict, words in VERDICTS.items():
+        assert (words in told.replace("\n", " ")) == (picture.data["verdict"] == verdict).any()
 
 
 def test_it_is_in_the_report_with_its_figure(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.clipped_training import clipped_trainings
 from harness.report.summaries.grouping import Setting, groups, most_populated, records, rows_of
-from harness.report.summaries.learning import trained
+from harness.report.summaries.learning import loss_of, trained
 from harness.report.summaries.slices import common
 from harness.report.ticks import decades, log10_axis
 from harness.report.words import counted, percent, phrase, setting, significant, split_constant
@@ -121,7 +121,7 @@ def _loss(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.Data
     log10_axis(axes.yaxis, significant)
     axes.set_xlim(0, 1.02 * float(own["steps_done"].max()))
     axes.set_xlabel("training step")
-    axes.set_ylabel("loss")
+    axes.set_ylabel(loss_of(own["task"].iloc[0]))
 
 
 def _decay(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.DataFrame) -> None:

@@ -96,6 +96,7 @@ def _color_bar(drawn: Any, axes: list[Axes]) -> None:
     scale = mpl.cm.ScalarMappable(norm=Normalize(-LIMIT, LIMIT), cmap=mpl.colormaps["RdBu_r"])
     bar = drawn.colorbar(scale, ax=axes, extend="both", aspect=25, pad=0.01, fraction=0.05)
     ticks = [-10, -5, 0, 5, 10]
+    bar.set_label("spectral norm of ∂hˡₜ/∂hᵐₖ")
     bar.set_ticks(ticks, labels=[decade(tick) for tick in ticks])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)

@@ -36,7 +36,7 @@ def draw(run: Run) -> Iterator[Picture]:
     rates = ascending(found.descents["learning_rate"].tolist()) or [None]
     drawn, made = panels([rates], columns=2, height=4.2)
     for panel in made:
-        _map(drawn, panel.axes, grid, "loss")
+        _map(drawn, panel.axes, grid, "squared error")
         own = found.descents[found.descents["learning_rate"] == panel.content]
         _paths(panel.axes, own, grid)
         panel.axes.set_title(f"learning rate {plain(panel.content)}")
@@ -57,7 +57,7 @@ def draw_trained(run: Run) -> Iterator[Picture]:
         return
     grid = found.grids["trained"]
     drawn, (loss, slope) = panels([["log10_loss", "log10_gradient_norm"]], columns=2, height=3.8)
-    for panel, name in ((loss, "loss"), (slope, "slope")):
+    for panel, name in ((loss, "mean squared error"), (slope, "its slope")):
         _map(drawn, panel.axes, grid.assign(log10_loss=grid[panel.content]), name)
         _paths(panel.axes, found.plane, grid)
         panel.axes.set_title(name)

@@ -24,6 +24,8 @@ from harness.report.words import counted, phrase, plain, setting, significant, s
 
 LIMIT = 0.5
 """Nats per step at which the colours end, on both sides."""
+CRITICAL = (0, (2, 1))
+"""Dashes of the χ = 1 line, which lies beneath the signs and hides none of them."""
 SIGNS = {"vanishing": "▽", "stable": "○", "exploding": "▲"}
 
 
@@ -47,11 +49,11 @@ def draw(run: Run) -> Iterator[Picture]:
     _color_bar(drawn, [panel.axes for panel in made])
     handles = [Line2D([], [], ls="", label=f"{sign} {verdict}") for verdict, sign in SIGNS.items()]
     if data["critical_gain"].notna().any():
-        handles.append(Line2D([], [], color=INK, lw=2.4, label="χ = 1 (mean field)"))
+        handles.append(Line2D([], [], color=INK, lw=1.4, ls=CRITICAL, label="χ = 1 (mean field)"))
     legend(drawn, title, handles)
     caption = "Rate of ln‖∂h_t/∂h_k‖₂ per step: blue vanishes, red grows; the sign is the verdict."
     if data["critical_gain"].notna().any():
-        caption += " The upright bar stands where theory has χ = 1, between the gains that were measured."
+        caption += " The dashed line stands where theory has χ = 1, between the gains that were measured."
     if len(data) < len(settings) * len(gains) * len(names):
         caption += " A grey field was not measured."
     if left_out:
@@ -80,7 +82,7 @@ def _panel(axes: Axes, part: pd.DataFrame, gains: list[float], names: list[str])
         place = _place(float(rows["critical_gain"].mean()), gains)
         if place is not None:
             y = names.index(str(name))
-            axes.plot([place, place], [y + 0.04, y + 0.96], color=INK, lw=2.4, solid_capstyle="butt")
+            axes.plot([place, place], [y, y + 1], color=INK, lw=1.4, ls=CRITICAL, zorder=1.5)
     axes.set_xlim(0, len(gains))
     axes.set_ylim(len(names), 0)
     axes.set_xticks(np.arange(len(gains)) + 0.5, [plain(gain) for gain in gains])
@@ -104,6 +106,6 @@ def _color_bar(drawn: Any, axes: list[Axes]) -> None:
     bar = drawn.colorbar(scale, ax=axes, extend="both", aspect=18, pad=0.01, fraction=0.05)
     ticks = [-LIMIT, -LIMIT / 2, 0.0, LIMIT / 2, LIMIT]
     bar.set_ticks(ticks, labels=[significant(tick, 2) for tick in ticks])
-    bar.set_label("nats per step")
+    bar.set_label("rate (nats per step)")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)

@@ -120,6 +120,7 @@ def _color_bar(drawn: Any, axes: list[Axes], limit: float) -> None:
     scale = mpl.cm.ScalarMappable(norm=Normalize(-limit, limit), cmap=_colors())
     bar = drawn.colorbar(scale, ax=axes, extend="both", aspect=25, pad=0.01, fraction=0.05)
     ticks = np.unique(np.rint(np.linspace(-limit, limit, 5)).astype(int))
+    bar.set_label("spectral norm of the block of ∂sₜ/∂sₖ")
     bar.set_ticks(ticks.tolist(), labels=[decade(tick) for tick in ticks.tolist()])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)

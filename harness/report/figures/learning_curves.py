@@ -12,7 +12,7 @@ from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import most_populated, records, rows_of
-from harness.report.summaries.learning import CLIPPING, learnings
+from harness.report.summaries.learning import CLIPPING, learnings, loss_of
 from harness.report.summaries.slices import common
 from harness.report.ticks import log10_axis
 from harness.report.words import counted, phrase, plain, significant, split_constant
@@ -40,6 +40,7 @@ def draw(run: Run) -> Iterator[Picture]:
     palette = looks(list(dict.fromkeys(data["line"])))
     shared = [str(constant[name]) for name in NAMED if name in constant]
     title = phrase("Loss on held-out sequences along training", *shared, chosen.shared)
+    losses = {loss_of(own["task"]) for own in settings}
     drawn, made = panels([settings], columns=3, height=2.6, share_y=False, share_x=False)
     for panel in made:
         part = rows_of(data, panel.content)
@@ -50,7 +51,8 @@ def draw(run: Run) -> Iterator[Picture]:
         log10_axis(panel.axes.yaxis, significant)
         panel.axes.set_title(label(f"{panel.content['task']}, T={plain(panel.content['seq_len'])}"))
         panel.axes.set_xlabel("training step")
-        panel.axes.set_ylabel("loss" if panel.left else "")
+        named = panel.left or len(losses) > 1
+        panel.axes.set_ylabel(loss_of(panel.content["task"]) if named else "")
     handles = [handle(name, look, marker=False) for name, look in palette.items()]
     handles.append(Line2D([], [], color=GREY, lw=1.1, ls=":", label="knowing nothing"))
     legend(drawn, title, handles)

@@ -53,7 +53,7 @@ def _picture(run: Run, summary: Throughput, part: pd.DataFrame, chosen: Setting)
     for panel in made:
         _panel(panel, rows, data[data["backend"] == panel.content], lengths, marks)
     legend(drawn, title)
-    _color_bar(drawn, [panel.axes for panel in made])
+    _color_bar(drawn, [panel.axes for panel in made], f"time of {summary.reference} over the backend's")
     absent = [name for name in run.backends if name not in compared and name != summary.reference]
     caption = (
         f"Time of {summary.reference} over the time of each backend, on the same case: above 1× is faster."
@@ -116,10 +116,11 @@ def _norm() -> TwoSlopeNorm:
     return TwoSlopeNorm(0.0, -LIMIT, LIMIT)
 
 
-def _color_bar(drawn: Any, axes: list[Any]) -> None:
+def _color_bar(drawn: Any, axes: list[Any], quantity: str) -> None:
     scale = mpl.cm.ScalarMappable(norm=_norm(), cmap=_colors())
     bar = drawn.colorbar(scale, ax=axes, extend="both", aspect=25, pad=0.01, fraction=0.05)
     ticks = [-6, -4, -2, 0, 2, 4, 6]
+    bar.set_label(label(quantity))
     bar.set_ticks(ticks, labels=[_factor(tick) for tick in ticks])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)

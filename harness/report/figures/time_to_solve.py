@@ -11,6 +11,7 @@ from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import ascending, most_populated, rows_of
+from harness.report.summaries.learning import loss_of
 from harness.report.summaries.time_to_solve import times_to_solve
 from harness.report.ticks import log10_axis
 from harness.report.words import counted, phrase, setting, significant, split_constant
@@ -38,7 +39,7 @@ def draw(run: Run) -> Iterator[Picture]:
         log10_axis(panel.axes.yaxis, significant)
         panel.axes.set_title(label(setting(panel.content)))
         panel.axes.set_xlabel("seconds of training")
-        panel.axes.set_ylabel("loss" if panel.left else "")
+        panel.axes.set_ylabel(loss_of(rows["task"].iloc[0]))
     handles = [handle(name, look) for name, look in palette.items()]
     handles.append(Line2D([], [], color=GREY, lw=1.1, ls=":", label="knowing nothing"))
     legend(drawn, title, handles)

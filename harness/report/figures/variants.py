@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.report.drawing import GREY, MAX_PANELS, legend, panels
@@ -18,6 +19,12 @@ from harness.report.words import counted, plain
 COLORS = {WORSE: "#b91c1c", BETTER: "#15803d", "": "#1f2937"}
 """By verdict; the shape says the same."""
 MARKERS = {WORSE: "v", BETTER: "^", "": "o"}
+
+VERDICTS = {
+    BETTER: "better: the interval lies below 1",
+    WORSE: "worse: the interval lies above 1",
+    "": "no difference for certain, or a time, which is not judged",
+}
 
 
 @figure("variants", question="variants", order=10)
@@ -55,10 +62,14 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.set_title(label(f"{what}: {where}" if where else what))
         panel.axes.set_xlabel("over the LSTM's")
     title = "What one part more or less does to an LSTM"
-    legend(drawn, title, [])
+    handles = [
+        Line2D([], [], color=COLORS[verdict], marker=MARKERS[verdict], ls="", ms=6, label=words)
+        for verdict, words in VERDICTS.items()
+        if (data["verdict"] == verdict).any()
+    ]
+    legend(drawn, title, handles)
     caption = (
-        "Geometric means over pairs that differ in the cell alone, with 95 % intervals, cut at the edges; a "
-        "triangle down: worse, up: better, a disc: the interval contains 1, or nothing is judged."
+        "Geometric means over pairs that differ in the cell alone, with 95 % intervals, cut at the edges."
     )
     if len(shown) > MAX_PANELS:
         caption += f" {counted(len(shown) - MAX_PANELS, 'further panel')} in tables/variants_summary.csv."

@@ -26,6 +26,12 @@ _MEDIANS = (
 CLIPPING = ("rule", "place", "threshold", "truncate")
 TRAINED = ("optimizer", "learning_rate", "momentum", "steps", "batch_size")
 """How it was trained; what :func:`trained` puts in words."""
+SQUARED, NATS = "mean squared error", "cross-entropy (nats)"
+LOSSES = {
+    **dict.fromkeys(("adding", "adding_mean", "multiplication"), SQUARED),
+    **dict.fromkeys(("temporal_order", "copy_memory", "digit_rows", "digit_pixels"), NATS),
+}
+"""What the loss of each of the project's tasks is."""
 LOOKED_AT = ("check_every", "samples")
 """How often and on how much it was measured."""
 
@@ -119,6 +125,11 @@ def foretold(trainings: pd.DataFrame) -> Foretold | None:
     found = stats.mannwhitneyu(ranks[: len(solved)], ranks[len(solved) :], alternative="two-sided")
     share = float(found.statistic) / (len(solved) * len(unsolved))
     return Foretold(share, float(found.pvalue), len(solved), len(unsolved))
+
+
+def loss_of(task: object) -> str:
+    """The loss of a task with its unit, for an axis; "loss" of somebody's own."""
+    return LOSSES.get(str(task), "loss")
 
 
 def clipping(row: Mapping[Any, Any]) -> str:
