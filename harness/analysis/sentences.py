@@ -134,11 +134,9 @@ _SUMMARY = {
 
 
 def _summary_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    interval = (
-        "n/a"
-        if missing(row["rate_low"])
-        else f"{significant(row['rate_low'])} to {significant(row['rate_high'])}"
-    )
+    interval, low, high = "n/a", row["rate_low"], row["rate_high"]
+    if not missing(low):  # what is but rounding has no interval
+        interval = f"{significant(low)} to {significant(high)}" if (low, high) != (0.0, 0.0) else "–"
     horizons = [
         f"beyond {row['longest_lag']:.0f}" if missing(row[name]) else significant(row[name])
         for name in ("horizon_1_percent", "horizon_1_per_mille")
