@@ -246,7 +246,7 @@ def test_another_text_on_a_worker_is_refused(cluster, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--scheduler", "nowhere://x"), "cannot connect"),
+        (("--scheduler", "nowhere://x"), "not the address of a scheduler"),
         (("--workers", "3"), "--workers is for --scheduler slurm"),
     ],
 )
