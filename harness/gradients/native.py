@@ -137,7 +137,9 @@ def functions(code: Code) -> dict[str, Native]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(reloc="pic", codemodel="small")
-    linker = llvm.create_lljit_compiler(machine, suppress_errors=True)
+    # JITLink takes one block for all sections.  The older linker takes one for each, which in a process with
+    # little room left may lie further apart than the 32 bits by which code reaches its constants: it aborts.
+    linker = llvm.create_lljit_compiler(machine, use_jit_link=True, suppress_errors=True)
     library = llvm.JITLibraryBuilder().add_object_img(code.image).add_current_process()
     # Numba's code refers to it wherever an array may own memory; addresses own none.
     library.import_symbol("NRT_MemInfo_call_dtor", ctypes.cast(_NEVER_CALLED, ctypes.c_void_p).value)

@@ -63,6 +63,42 @@ def test_small_networks_load_nothing(code: Code) -> None:
     assert run(DECAY.replace("SIZE", "8")) == "[] False"
 
 
+IN_PIECES = """
+import ctypes
+import llvmlite.binding
+import numpy as np
+import harness.gradients
+from harness.gradients.kernels import KERNELS, load_kernels
+from harness.initializations import initialize
+PAGE, RESERVED = 4096, 0x4022  # private, anonymous, no memory behind it
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+take = lambda size: libc.mmap(None, size, 0, RESERVED, -1, 0)
+assert KERNELS._shelf.read() is not None
+for size in (1 << 24, 1 << 20, 1 << 16, PAGE):  # fill what is free between libraries
+    for _ in range(3000):
+        take(size)
+pages = [take(PAGE) for _ in range(64)]
+gap = take(4 << 30)
+while take(PAGE) > gap:
+    pass
+for page in pages[::2]:  # room for a section of constants, four GiB from any room for code
+    libc.munmap(page, PAGE)
+load_kernels()
+parameters = initialize("orthogonal", "lstm", 2, 64, seed=0)
+decay = harness.gradients.jacobian_decay("lstm", parameters, np.ones((9, 1, 2)))
+print(np.isfinite(decay.log10_spectral_norm["hh"]).all())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the address space is laid out as Linux does it")
+def test_code_and_its_constants_stay_together_where_free_addresses_do_not(code: Code) -> None:
+    """Code reaches its constants by 32 bits; sections put down one by one may lie further apart."""
+    assert run(IN_PIECES) == "True"
+
+
 def test_where_nothing_is_on_disk_nothing_is_compiled_for_one_decay(tmp_path: Path) -> None:
     """The folder's name is a file's: nothing could be written either."""
     (tmp_path / "nowhere").touch()
