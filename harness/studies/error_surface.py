@@ -19,6 +19,7 @@ from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured
 from harness.studies.networks import training_seconds
+from harness.studies.rows import Rows
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -30,6 +31,7 @@ from harness.studies.study import (
     Size,
     Study,
     StudyAxes,
+    once,
     one_of,
 )
 from harness.training.evaluate import batch_of
@@ -89,13 +91,10 @@ class ErrorSurface(Study):
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Learning rates are those of the descents on one unit; any other surface comes once."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            if point["surface"] != "one_unit":
-                point = {**point, "learning_rate": None}
-            if (identity := tuple(point.values())) not in seen:
-                seen.add(identity)
-                yield point
+        return once(
+            point if point["surface"] == "one_unit" else {**point, "learning_rate": None}
+            for point in super().points(axes)
+        )
 
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """Each step of each descent, or the training and a loss at each point of the plane."""
@@ -113,7 +112,7 @@ class ErrorSurface(Study):
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)
-        rows = Rows()
+        rows = Record()
         if axes["surface"] == "one_unit":
             return _one_unit(axes, rows)
         if axes["surface"] == "power":
@@ -121,25 +120,20 @@ class ErrorSurface(Study):
         return _trained(axes, context, rows)
 
 
-class Rows:
-    """The columns of one case as they are filled."""
+class Record(Rows):
+    """The rows of one case."""
 
     def __init__(self) -> None:
-        names = ("quantity", "x", "y", "log10_loss", "log10_gradient_norm", "start", "step")
-        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+        super().__init__(("quantity", "x", "y", "log10_loss", "log10_gradient_norm", "start", "step"))
 
     def add(self, quantity: str, x: Any, y: Any = None, **values: Any) -> None:
         """One row per entry; what is not given is null."""
-        count = len(np.ravel(x))
-        given = {"quantity": [quantity] * count, "x": np.ravel(x).tolist()}
-        if y is not None:
-            given["y"] = np.ravel(y).tolist()
-        given |= {name: np.ravel(value).tolist() for name, value in values.items()}
-        for name, column in self.columns.items():
-            column.extend(given.get(name, [None] * count))
+        given = {"x": x, **({} if y is None else {"y": y}), **values}
+        rows = {name: np.ravel(value).tolist() for name, value in given.items()}
+        self.extend(np.size(x), quantity=[quantity] * np.size(x), **rows)
 
 
-def _one_unit(axes: dict[str, Any], rows: Rows) -> Measured:
+def _one_unit(axes: dict[str, Any], rows: Record) -> Measured:
     unit = OneUnit(axes["seq_len"])
     weight, bias = np.meshgrid(np.linspace(*WEIGHTS, axes["grid"]), np.linspace(*BIASES, axes["grid"]))
     loss, by_weight, by_bias = unit.loss(weight, bias)
@@ -150,7 +144,7 @@ def _one_unit(axes: dict[str, Any], rows: Rows) -> Measured:
 
 
 def _descents(
-    rows: Rows,
+    rows: Record,
     surface: Surface,
     starts: Sequence[tuple[float, float]],
     rate: float,
@@ -174,7 +168,7 @@ def _descents(
             )
 
 
-def _power(axes: dict[str, Any], rows: Rows) -> Measured:
+def _power(axes: dict[str, Any], rows: Record) -> Measured:
     """y = w^T and dy/dw = T·w^(T−1), in log10."""
     w = np.linspace(0.99, 1.01, axes["grid"])
     log10_y = POWER_STEPS * np.log10(w)
@@ -183,7 +177,7 @@ def _power(axes: dict[str, Any], rows: Rows) -> Measured:
     return Measured(rows.columns, _roughness(10.0**slope))
 
 
-def _trained(axes: dict[str, Any], context: Context, rows: Rows) -> Measured:
+def _trained(axes: dict[str, Any], context: Context, rows: Record) -> Measured:
     task, seed = TASKS["adding"], axes["seed"]
     parameters = initialize(
         axes["initialization"], axes["cell"], task.input_size, axes["hidden_size"], seed=seed

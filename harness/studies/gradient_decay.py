@@ -25,7 +25,7 @@ from harness.measure.estimate import why_too_large
 from harness.measure.work import Sizes, Work
 from harness.outcome import Measured, Unsupported
 from harness.studies.networks import NetworkAxes, NetworkStudy, draw_network
-from harness.studies.study import STUDIES, Context, StudyAxes, or_none
+from harness.studies.study import STUDIES, Context, StudyAxes, once, or_none
 from harness.studies.theory import log10_forget_gate_rms, log10_written_rms
 from implementations.contract import Parameters
 from implementations.registry import CELLS
@@ -73,13 +73,10 @@ class GradientDecay(NetworkStudy):
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; chrono comes with a number, any other initialization once, with none."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            t_max = (point["t_max"] or T_MAX) if point["initialization"] == SPREAD else None
-            point = {**point, "t_max": t_max}
-            if (identity := tuple(point.values())) not in seen:
-                seen.add(identity)
-                yield point
+        return once(
+            {**point, "t_max": (point["t_max"] or T_MAX) if point["initialization"] == SPREAD else None}
+            for point in super().points(axes)
+        )
 
     def why_not(self, case: Case, context: Context) -> str | None:
         return super().why_not(case, context) or why_too_large(self.work(case))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from harness.case import Case, Scalar
+from harness.case import Case
 from harness.clipping import Clipping
 from harness.initializations import initialize, why_unsupported
 from harness.inputs import embedding
@@ -27,7 +27,7 @@ from harness.studies.networks import (
     reading_seconds,
     training_seconds,
 )
-from harness.studies.rows import leave_out
+from harness.studies.rows import Rows
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -146,7 +146,9 @@ class LanguageModel(Study):
                 axes["steps"],
                 clipping=Clipping("global_norm", axes["threshold"]),
             ):
-                record.add("learned", step=step.number, bits_per_character=float(step.loss / np.log(2.0)))
+                record.append(
+                    quantity="learned", step=step.number, bits_per_character=float(step.loss / np.log(2.0))
+                )
                 if step.number in chosen:
                     record.held_out(step.number)
         except TrainingDiverged as error:
@@ -193,39 +195,36 @@ class LanguageModel(Study):
         )
 
 
-class Record:
+class Record(Rows):
     """The rows of one training; reading held-out text does not count as training time."""
 
     def __init__(self, model: SequenceModel, unseen: Batch) -> None:
+        super().__init__(
+            ("quantity", "step", "order", "bits_per_character", "memory_bytes", "entries", "seconds")
+        )
         self.model, self.unseen = model, unseen
         self.training_seconds, self.last_bits = 0.0, float("nan")
         self._since = time.perf_counter()
-        names = ("quantity", "step", "order", "bits_per_character", "memory_bytes", "entries", "seconds")
-        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
-
-    def add(self, quantity: str, **values: Scalar) -> None:
-        """One row."""
-        row = {"quantity": quantity, **values}
-        for name, column in self.columns.items():
-            column.append(row.get(name))
 
     def held_out(self, step: int) -> None:
         """Read the held-out text."""
         self.training_seconds += time.perf_counter() - self._since
         with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
             self.last_bits = float(self.model.loss(self.unseen) / np.log(2.0))
-        self.add("held_out", step=step, bits_per_character=self.last_bits, seconds=self.training_seconds)
+        self.append(
+            quantity="held_out", step=step, bits_per_character=self.last_bits, seconds=self.training_seconds
+        )
         self._since = time.perf_counter()
 
     def end_with(self, step: int) -> None:
         """Readings after more than `step` steps are left out, and that one is the last."""
-        leave_out(self.columns, ("held_out",), first=step)
+        self.leave_out(("held_out",), first=step)
         self.held_out(step)
 
     def ngram(self, model: NGram, unseen: Any) -> None:
         """What counting achieves."""
-        self.add(
-            "ngram",
+        self.append(
+            quantity="ngram",
             order=model.order,
             bits_per_character=model.bits_per_character(unseen),
             memory_bytes=model.memory_bytes,

@@ -24,6 +24,7 @@ from harness.studies.study import (
     Size,
     Study,
     StudyAxes,
+    once,
     one_of,
 )
 from implementations.contract import Parameters
@@ -68,13 +69,10 @@ class NetworkStudy(Study):
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; a cell without a forget gate comes once for all forget biases, with none."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            if "f" not in CELLS[str(point["cell"])].gates:
-                point = {**point, "forget_bias": None}
-            if (identity := tuple(point.values())) not in seen:
-                seen.add(identity)
-                yield point
+        return once(
+            point if "f" in CELLS[str(point["cell"])].gates else {**point, "forget_bias": None}
+            for point in super().points(axes)
+        )
 
     def why_not(self, case: Case, context: Context) -> str | None:
         """The reason where the initialization cannot be had for the cell."""

@@ -8,6 +8,7 @@ from typing import Any
 from harness.case import Scalar
 from harness.clipping import CLIPPING_RULES
 from harness.clipping.clipping import why_not
+from harness.studies.study import once
 
 
 def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[str, Scalar]]:
@@ -19,7 +20,10 @@ def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[
     Args:
         steps: the axis that holds how many steps back "truncated" goes.
     """
-    seen: set[tuple[Scalar, ...]] = set()
+    return once(_told_apart(points, steps))
+
+
+def _told_apart(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[str, Scalar]]:
     refused: set[tuple[Scalar, Scalar]] = set()
     for point in points:
         needs = CLIPPING_RULES[str(point["rule"])].needs
@@ -31,12 +35,10 @@ def each_once(points: Iterable[dict[str, Scalar]], steps: str) -> Iterator[dict[
         if "threshold" not in needs or refusal:
             point = {**point, "threshold": None}
         pair = (point["rule"], point["place"])
-        if (identity := tuple(point.values())) in seen or pair in refused:
-            continue
-        seen.add(identity)
+        if pair not in refused:
+            yield point
         if refusal:
             refused.add(pair)
-        yield point
 
 
 def why_not_had(axes: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from harness.measure.timing import MINIMUM_SAMPLES, time_steadily
 from harness.measure.work import Sizes
 from harness.outcome import Measured
 from harness.studies.passes import PassAxes, PassStudy, is_training, prove
-from harness.studies.study import STUDIES, Context, StudyAxes
+from harness.studies.study import STUDIES, Context, StudyAxes, once
 from harness.studies.throughput import COLUMNS, SHARE_OF_REPEATS, disturbed
 from implementations.contract import Backend
 from implementations.stack import why_no_stack
@@ -54,13 +54,8 @@ class Structures(PassStudy):
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination, and after each the layer of as many parameters; each once."""
-        seen: set[tuple[Scalar, ...]] = set()
-        for point in super().points(axes):
-            point = {**point, "input_size": point["input_size"] or point["hidden_size"]}
-            for each in (point, _single(point)):
-                if (identity := tuple(each.values())) not in seen:
-                    seen.add(identity)
-                    yield each
+        points = ({**p, "input_size": p["input_size"] or p["hidden_size"]} for p in super().points(axes))
+        return once(each for point in points for each in (point, _single(point)))
 
     def why_not(self, case: Case, context: Context) -> str | None:
         cell, dtype, sizes = str(case.axes["cell"]), str(case.axes["dtype"]), Sizes.of(case)

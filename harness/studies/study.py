@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -60,6 +60,15 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 or_none = BeforeValidator(lambda value: None if value == "none" else value)
 """A pydantic check: "none" is read as the null that TOML does not have."""
 OptionalFinite = Annotated[Finite | None, or_none]
+
+
+def once(points: Iterable[dict[str, Scalar]]) -> Iterator[dict[str, Scalar]]:
+    """Each point once, where it comes first: what a study does not look at no longer tells points apart."""
+    seen: set[tuple[Scalar, ...]] = set()
+    for point in points:
+        if (identity := tuple(point.values())) not in seen:
+            seen.add(identity)
+            yield point
 
 
 class StudyAxes(BaseModel):

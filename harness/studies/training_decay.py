@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.case import Case, Scalar
+from harness.case import Case
 from harness.clipping import Clipping
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.inputs import embedding
@@ -29,7 +29,7 @@ from harness.studies.networks import (
     reading_seconds,
     training_seconds,
 )
-from harness.studies.rows import leave_out
+from harness.studies.rows import Rows
 from harness.studies.study import (
     STUDIES,
     BackendName,
@@ -157,7 +157,7 @@ class TrainingDecay(NetworkStudy):
         )
 
 
-class Record:
+class Record(Rows):
     """The rows of one training.
 
     Args:
@@ -165,18 +165,19 @@ class Record:
     """
 
     def __init__(self, cell: str, model: SequenceModel, held_out: NDArray[np.int64], samples: int) -> None:
-        self.cell, self.model, self.held_out, self.samples = cell, model, held_out, samples
-        names = (
-            *("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss"),
-            *("gradient_norm", "clipped_norm", "spectral_radius"),
+        super().__init__(
+            (
+                *("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss"),
+                *("gradient_norm", "clipped_norm", "spectral_radius"),
+            )
         )
-        self.columns: dict[str, list[Scalar]] = {name: [] for name in names}
+        self.cell, self.model, self.held_out, self.samples = cell, model, held_out, samples
 
     def step(self, step: Step) -> None:
         """What is known of a step, at its end."""
-        self.add(
-            "loss",
-            step.number,
+        self.append(
+            quantity="loss",
+            step=step.number,
             loss=step.loss,
             gradient_norm=step.gradient_norm,
             clipped_norm=step.clipped_norm,
@@ -195,31 +196,26 @@ class Record:
         for lag, values in zip(lags.tolist(), norms.tolist(), strict=True):
             self._decay(step, lag, values)
         with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
-            self.add("held_out_loss", step, loss=self.model.loss(next_character(self.held_out)))
+            self.append(
+                quantity="held_out_loss", step=step, loss=self.model.loss(next_character(self.held_out))
+            )
 
     def take_if_finite(self, step: int) -> None:
         """The same; nothing where the network reaches inf or NaN, which its training will tell."""
-        before = {name: len(column) for name, column in self.columns.items()}
+        before = len(self.columns["quantity"])
         try:
             self.take(step)
         except (ForwardDiverged, ValueError):
-            for name, column in self.columns.items():
-                del column[before[name] :]
+            self.keep(before)
 
     def end_with(self, step: int) -> None:
         """Measurements after more than `step` steps are left out, and that one is the last."""
-        leave_out(self.columns, ("decay", "held_out_loss"), first=step)
+        self.leave_out(("decay", "held_out_loss"), first=step)
         self.take_if_finite(step)
 
     def _decay(self, step: int, lag: int, values: Sequence[float]) -> None:
         for sample, value in enumerate(values):
-            self.add("decay", step, lag=lag, sample=sample, log10_spectral_norm=value)
-
-    def add(self, quantity: str, step: int, **values: Scalar) -> None:
-        """One row."""
-        row = {"quantity": quantity, "step": step, **values}
-        for name, column in self.columns.items():
-            column.append(row.get(name))
+            self.append(quantity="decay", step=step, lag=lag, sample=sample, log10_spectral_norm=value)
 
 
 def measured_steps(steps: int, measurements: int) -> list[int]:

@@ -14,7 +14,7 @@ from harness.clipping import Clipping
 from harness.gradients import ForwardDiverged, jacobian_decay
 from harness.gradients.summary import DecaySummary, summarize_decay
 from harness.studies.gradient_decay import chosen_lags
-from harness.studies.rows import leave_out
+from harness.studies.rows import Rows
 from harness.training.evaluate import score
 from harness.training.model import SequenceModel
 from harness.training.tasks import Task
@@ -48,10 +48,11 @@ class Stopwatch:
         self._since = None
 
 
-class Record:
+class Record(Rows):
     """The rows of one training."""
 
     def __init__(self, case: Case, task: Task, model: SequenceModel) -> None:
+        super().__init__(COLUMNS)
         axes: dict[str, Any] = dict(case.axes)
         self.cell, self.seq_len, self.seed = axes["cell"], axes["seq_len"], axes["seed"]
         self.task, self.model = task, model
@@ -62,14 +63,11 @@ class Record:
         self.solved_at: int | None = None
         self.last_step = 0
         self.watch, self.checking_seconds = Stopwatch(), 0.0
-        self.columns: dict[str, list[Scalar]] = {name: [] for name in COLUMNS}
 
     def add(self, quantity: str, step: int, **values: Scalar) -> None:
         """One row."""
         self.last_step = max(self.last_step, step)
-        row = {"quantity": quantity, "step": step, **values}
-        for name, column in self.columns.items():
-            column.append(row.get(name))
+        self.append(quantity=quantity, step=step, **values)
 
     def check(self, step: int) -> bool:
         """Try the task on held-out sequences; True where it is solved.  No time of training.
@@ -116,7 +114,7 @@ class Record:
         """
         if step is None:
             return _facts(None, "after")
-        leave_out(self.columns, ("decay",), first=step or 1)
+        self.leave_out(("decay",), first=step or 1)
         if step == 0:
             return _facts(self._start, "after")
         try:

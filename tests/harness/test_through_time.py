@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,21 @@ def test_a_threshold_out_of_reach_changes_nothing(cell: str, backend: str, place
     assert layer.counts.changed == 0
 
 
+def assert_as_hooked(
+    layer: Any, inputs: Any, grad_output: Any, x: torch.Tensor, weights: Mapping[str, torch.Tensor]
+) -> None:
+    """Its clipped gradients are those that autograd found with hooks on the pre-activations."""
+    found, numpy = back(layer, inputs, grad_output), layer.backend.to_numpy
+    assert layer.counts.changed > 0
+    assert x.grad is not None
+    np.testing.assert_allclose(numpy(found.inputs), x.grad.numpy(), atol=1e-12)
+    for name, weight in weights.items():
+        assert weight.grad is not None
+        np.testing.assert_allclose(
+            numpy(found.parameters[name]), weight.grad.numpy(), atol=1e-12, err_msg=name
+        )
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
 def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str) -> None:
@@ -116,14 +132,9 @@ def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str) -> None:
             h = a.tanh()
         outputs.append(h)
     torch.stack(outputs).backward(torch.tensor(grad_output))
-    layer = bound(backend, cell, Clipping("value", limit, place="gates"))
-    found, numpy = back(layer, inputs, grad_output), layer.backend.to_numpy
-    assert layer.counts.changed > 0
-    np.testing.assert_allclose(numpy(found.inputs), x.grad.numpy(), atol=1e-12)
-    for name, weight in weights.items():
-        np.testing.assert_allclose(
-            numpy(found.parameters[name]), weight.grad.numpy(), atol=1e-12, err_msg=name
-        )
+    assert_as_hooked(
+        bound(backend, cell, Clipping("value", limit, place="gates")), inputs, grad_output, x, weights
+    )
 
 
 def clamped_together(gates: Any, limit: float, rule: str) -> Any:
@@ -162,14 +173,9 @@ def test_the_gates_of_a_gru_are_clipped_as_torchs_hooks_do(cell: str, rule: str,
         h = (1 - z) * (a[:, 2 * H :] + by_r).tanh() + z * h
         outputs.append(h)
     torch.stack(outputs).backward(torch.tensor(grad_output))
-    layer = bound(backend, cell, Clipping(rule, limit, place="gates"))
-    found, numpy = back(layer, inputs, grad_output), layer.backend.to_numpy
-    assert layer.counts.changed > 0
-    np.testing.assert_allclose(numpy(found.inputs), x.grad.numpy(), atol=1e-12)
-    for name, weight in weights.items():
-        np.testing.assert_allclose(
-            numpy(found.parameters[name]), weight.grad.numpy(), atol=1e-12, err_msg=name
-        )
+    assert_as_hooked(
+        bound(backend, cell, Clipping(rule, limit, place="gates")), inputs, grad_output, x, weights
+    )
 
 
 def test_a_clamped_scalar_follows_its_closed_form() -> None:

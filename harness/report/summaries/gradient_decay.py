@@ -97,15 +97,22 @@ class Decays:
     axes: list[str]
 
 
-@lru_cache(maxsize=1)
-def decays(run: Run) -> Decays | None:
-    """Every curve, or None where nothing was measured."""
+def norms(run: Run) -> pd.DataFrame | None:
+    """The rows that hold a norm, each with its block; None where nothing was measured."""
     measured = run.measured(STUDY)
     if not has(measured, "lag", NORM, "cell", "initialization"):
         return None
     if "block" not in measured:
         measured = measured.assign(block="hh")
-    measured = measured.dropna(subset=["lag", NORM])
+    return measured.dropna(subset=["lag", NORM])
+
+
+@lru_cache(maxsize=1)
+def decays(run: Run) -> Decays | None:
+    """Every curve, or None where nothing was measured."""
+    measured = norms(run)
+    if measured is None:
+        return None
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
     found = []
     for values, part in groups(measured, [*axes, "block"]):

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frames import Run
-from harness.report.summaries.gradient_decay import NORM, STUDY
-from harness.report.summaries.grouping import has
+from harness.report.summaries.gradient_decay import NORM, STUDY, norms
 
 LN10 = float(np.log(10.0))
 
@@ -43,12 +42,9 @@ def zeros(number: int) -> str:
 def last_lags(run: Run) -> pd.DataFrame | None:
     """The rows of the gradient decay at each network's longest lag, one per block and sample; None where
     nothing was measured."""
-    measured = run.measured(STUDY)
-    if not has(measured, "lag", NORM, "cell", "initialization"):
+    measured = norms(run)
+    if measured is None:
         return None
-    if "block" not in measured:
-        measured = measured.assign(block="hh")
-    measured = measured.dropna(subset=["lag", NORM])
     last = measured[measured["lag"] == measured.groupby("key")["lag"].transform("max")]
     return last[last["lag"] > 0]
 
@@ -65,10 +61,10 @@ def networks(run: Run) -> pd.DataFrame | None:
     if last is None:
         return None
     alive = last[np.isfinite(last[NORM].astype(float))]
-    norms = alive.groupby(["key", "block"])[NORM].median()
+    middle = alive.groupby(["key", "block"])[NORM].median()
     rows = last.drop_duplicates(["key", "block"]).set_index(["key", "block"])
     rows = rows[[axis for axis in run.axes(STUDY) if axis in rows]].assign(
-        longest_lag=rows["lag"].astype(float), log10_norm=norms.reindex(rows.index).fillna(-np.inf)
+        longest_lag=rows["lag"].astype(float), log10_norm=middle.reindex(rows.index).fillna(-np.inf)
     )
     rows["nats_per_step"] = rows["log10_norm"] * LN10 / rows["longest_lag"]
     return rows.reset_index()
