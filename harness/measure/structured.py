@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
+from math import isqrt, prod
 from typing import Any
 
 import numpy as np
@@ -108,7 +110,7 @@ def count_parameters(cell: str, structure: Structure, input_size: int, hidden_si
         CELLS[cell].parameter_shapes(width, hidden_size)
         for width in structure.widths(input_size, hidden_size)
     ]
-    return int(sum(np.prod(shape) for each in shapes for shape in each.values()))
+    return sum(prod(shape) for each in shapes for shape in each.values())
 
 
 def equal_hidden_size(cell: str, structure: Structure, input_size: int, hidden_size: int) -> int:
@@ -116,8 +118,8 @@ def equal_hidden_size(cell: str, structure: Structure, input_size: int, hidden_s
     wanted = count_parameters(cell, structure, input_size, hidden_size)
     if structure == Structure():
         return hidden_size
-    width = STEP_OF_WIDTH
-    while count_parameters(cell, Structure(), input_size, width + STEP_OF_WIDTH) <= wanted:
-        width += STEP_OF_WIDTH
+    widths = range(STEP_OF_WIDTH, isqrt(wanted) + 2 * STEP_OF_WIDTH, STEP_OF_WIDTH)  # at least H² parameters
+    below = bisect_right(widths, wanted, key=lambda h: count_parameters(cell, Structure(), input_size, h))
+    width = widths[max(below - 1, 0)]
     around = (width, width + STEP_OF_WIDTH)
     return min(around, key=lambda h: abs(count_parameters(cell, Structure(), input_size, h) - wanted))

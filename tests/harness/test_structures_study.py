@@ -64,6 +64,22 @@ def test_parameters_are_those_of_the_layers() -> None:
     assert equal_hidden_size("lstm", Structure(), 5, 13) == 13
 
 
+@pytest.mark.parametrize("words", ["2 layers", "4 layers, both ways", "1 layer, skip 4"])
+def test_the_nearest_width_is_the_nearest_of_all(words: str) -> None:
+    structure = Structure.parse(words)
+    for hidden in (1, 7, 20, 33):
+        wanted = count_parameters("gru", structure, 5, hidden)
+        every = range(8, 400, 8)
+        nearest = min(every, key=lambda h: abs(count_parameters("gru", Structure(), 5, h) - wanted))
+        assert equal_hidden_size("gru", structure, 5, hidden) == nearest
+
+
+def test_a_giant_width_is_found_without_a_search_of_as_many_steps() -> None:
+    wanted = count_parameters("lstm", Structure(2), 2**31, 2**31)
+    wide = equal_hidden_size("lstm", Structure(2), 2**31, 2**31)
+    assert count_parameters("lstm", Structure(), 2**31, wide) == pytest.approx(wanted, rel=1e-6)
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch", "torch_stack"])
 @pytest.mark.parametrize("words", ["2 layers, both ways", "2 layers, residual, skip 4"])
 def test_a_structure_is_timed_and_proved(backend: str, words: str) -> None:

@@ -29,7 +29,7 @@ ROUNDING = 1e-5
         "is raised to it; and in training, at each place, where certainly more than half of the networks "
         "that diverge do not when clipped, and certainly less than half of those whose gradient had vanished "
         "and that do not solve their task do so when clipped (a network under several thresholds counts "
-        "once)."
+        "once, as most of them end)."
     ),
     studies=("clipping", "learning"),
     section="clipping",
