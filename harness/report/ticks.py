@@ -66,5 +66,7 @@ def power(value: float) -> str:
 
 
 def plain_power(value: float) -> str:
-    """A tick in plain digits: 0.01, 1, 100."""
-    return significant(value, 1) if 1e-4 <= value < 1e5 else power(value)
+    """A tick in plain digits: 0.01, 1.5, 10,000; far from 1 a power of ten."""
+    if 0.999e-3 <= value < 1e5:
+        return f"{value:,g}"
+    return power(value) or significant(value, 2)

@@ -16,7 +16,7 @@ from harness.report.drawing import looks, style
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS
-from harness.report.ticks import decade, thousands
+from harness.report.ticks import decade, plain_power, thousands
 from tests.report import synthetic
 from tests.report.synthetic import write_run
 
@@ -186,6 +186,17 @@ def test_bars_over_many_decades_do_not_set_the_axis_of_throughput(tmp_path: Path
     low, high = picture.figure.axes[0].get_ylim()
     assert high / low == pytest.approx(4.0)
     assert picture.caption.endswith("processes, cut off where they run out of the frame.")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((0.001, "0.001"), (0.3, "0.3"), (1.5, "1.5"), (10_000.0, "10,000")),
+        *((1e-4, "10⁻⁴"), (1e-6, "10⁻⁶"), (1e5, "10⁵"), (2e-4, "2.0·10⁻⁴")),
+    ],
+)
+def test_ticks_are_plain_digits_near_one_and_powers_of_ten_far_from_it(value: float, text: str) -> None:
+    assert plain_power(value) == text
 
 
 def test_no_tick_mixes_two_ways_of_writing_large_numbers() -> None:

@@ -160,6 +160,20 @@ def test_only_what_was_trained_in_one_way_is_compared(tmp_path: Path) -> None:
     assert (found.rows[found.rows["predictor"] == "norm"]["auc"] == 1.0).all()
 
 
+def test_ways_of_training_are_told_apart_where_there_are_two(tmp_path: Path) -> None:
+    way = {"optimizer": "adam", "learning_rate": 0.1, "momentum": None}
+    others = [(Case("learning", {**case.axes, **way}), outcome) for case, outcome in trainings()]
+    for name, items in (("one", list(trainings())), ("two", [*trainings(), *others])):
+        found = SECTIONS["foretelling"].answer(Run.read(write_run(tmp_path / name, items)))
+        assert found is not None
+        assert found.table is not None
+        assert ("trained by" in found.table.columns) == (name == "two")
+        if name == "two":
+            place = found.table.columns.index("trained by")
+            ways = {row[place] for row in found.table.rows}
+            assert ways == {"all", "200 steps of B=4", "adam 0.1, 200 steps of B=4"}
+
+
 def test_nothing_is_said_where_all_ended_alike(tmp_path: Path, run: Run) -> None:
     assert SECTIONS["foretelling"].answer(run) is None
     alike = [item for item in trainings() if item[0].axes["cell"] == "gru"]

@@ -163,6 +163,19 @@ def test_what_was_trained_in_several_ways_says_how(tmp_path: Path) -> None:
     assert {row[place] for row in found.table.rows} == {"200 steps of B=4", "adam 0.1, 200 steps of B=4"}
 
 
+def test_panels_show_trainings_that_can_be_told_apart(tmp_path: Path) -> None:
+    """A task that nobody solves says nothing of what foretells solving; it is shown where it is alone."""
+    short = [item for item in trainings() if item[0].axes["seq_len"] == 20]
+    nobody = [item for item in trainings(learner="none") if item[0].axes["seq_len"] == 40]
+    for items, titles in (([*short, *nobody], ["adding, T=20"]), (nobody, ["adding, T=40"])):
+        run = Run.read(write_run(tmp_path / f"run-{len(items)}", items))
+        with style():
+            (picture,) = FIGURES["learning_foretold"].draw(run)
+        found = [panel.get_title().split(";")[0] for panel in picture.figure.axes if panel.get_title()]
+        assert found == titles
+        assert ("Left out: 1 panel in which" in picture.caption) == (len(items) > len(nobody))
+
+
 def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_path: Path) -> None:
     axes = next(iter(trainings()))[0].axes
     measured = next(iter(trainings()))[1]

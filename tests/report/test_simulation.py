@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.case import Case
@@ -233,7 +234,7 @@ def test_a_backend_whose_threads_stand_behind_each_other_is_named(tmp_path: Path
     assert found is not None
     told = [sentence for sentence in found.details if "queue" in sentence]
     assert len(told) == 1
-    assert told[0].endswith("by processes of 20: torch in 10 (median 20 % of their time).")
+    assert told[0].endswith("in these of 20 processes: 10 of torch (median 20 %).")
 
 
 @pytest.mark.parametrize(("probes", "unsteady"), [((1e-3, 1.02e-3), False), ((1e-3, 1.7e-3), True)])
@@ -251,3 +252,15 @@ def test_a_machine_that_changes_its_own_speed_is_named(
     found = answer(Run.read(write_run(tmp_path, listed)))
     assert found is not None
     assert any("not steady" in sentence for sentence in found.details) == unsteady
+
+
+def test_a_round_of_one_sample_tells_nothing_of_what_is_within() -> None:
+    rng = np.random.default_rng(0)
+    noisy = pd.DataFrame(
+        {"key": "fast", "round": np.repeat(range(50), 20), "seconds": np.exp(0.1 * rng.standard_normal(1000))}
+    )
+    slow = [pd.DataFrame({"key": f"slow {i}", "round": range(50), "seconds": 1.0}) for i in range(3)]
+    within, drift = summary._inside(pd.concat([noisy, *slow], ignore_index=True))
+    assert within == pytest.approx(0.1, rel=0.2)
+    assert drift == 0.0  # of a typical process: three of the four keep their speed
+    assert summary._inside(pd.concat(slow, ignore_index=True)) == (0.0, 0.0)

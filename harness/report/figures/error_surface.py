@@ -100,5 +100,5 @@ def _map(drawn: Any, axes: Axes, grid: pd.DataFrame, name: str) -> None:
     axes.grid(False)
     bar = drawn.colorbar(mesh, ax=axes, shrink=0.9, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
-    bar.ax.set_title(name, fontsize=8)
+    bar.set_label(name)
     axes.xaxis.set_major_locator(MaxNLocator(5))

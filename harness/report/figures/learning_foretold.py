@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.report.drawing import GREY, INK, MAX_PANELS, legend, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.grouping import most_populated, rows_of
+from harness.report.summaries.grouping import groups, most_populated, rows_of
 from harness.report.summaries.learning import ENDS, foretold, learnings
 from harness.report.words import counted, percent, plain, superscript
 
@@ -20,6 +21,8 @@ FLOOR = -30.0
 MOST_CELLS = 6
 """That have a colour of their own; more cannot be told apart."""
 OTHERS = "other cells"
+KINDS = ["task", "seq_len", "way"]
+"""What tells trainings apart of which one may be held against another."""
 _MARKERS = dict(zip(ENDS, ("o", "x", "v"), strict=True))
 
 
@@ -31,12 +34,15 @@ def draw(run: Run) -> Iterator[Picture]:
     data = found.trainings
     norms = data["log10_norm_before"].to_numpy(float)
     data = data.assign(x=np.maximum(norms, FLOOR), y=data["steps_done"].astype(float))
-    settings, left_out = most_populated(data, ["task", "seq_len", "way"], limit=MAX_PANELS)
+    told_apart = [part for _, part in groups(data, KINDS) if foretold(part) is not None]
+    alike = data[KINDS].drop_duplicates().shape[0] - len(told_apart) if told_apart else 0
+    shown = pd.concat(told_apart) if told_apart else data
+    settings, left_out = most_populated(shown, KINDS, limit=MAX_PANELS)
     several = [(setting["task"], setting["seq_len"]) for setting in settings]
-    cells = [str(entry["cell"]) for entry in most_populated(data, ["cell"], limit=MOST_CELLS)[0]]
+    cells = [str(entry["cell"]) for entry in most_populated(shown, ["cell"], limit=MOST_CELLS)[0]]
     data = data.assign(shown=data["cell"].where(data["cell"].isin(cells), OTHERS))
     colors = {cell: look.color for cell, look in looks(cells).items()}
-    colors |= {OTHERS: GREY} if (data["shown"] == OTHERS).any() else {}
+    colors |= {OTHERS: GREY} if (~shown["cell"].isin(cells)).any() else {}
     title = "Steps to solve a task, by how far the gradient reached before training"
     drawn, made = panels([settings], columns=3, height=2.7, share_x=True, share_y=False)
     for panel in made:
@@ -69,6 +75,8 @@ def draw(run: Run) -> Iterator[Picture]:
         "all pairs of one that solved and one that did not, those in which the one that solved had the "
         "larger norm."
     )
+    if alike:
+        caption += f" Left out: {counted(alike, 'panel')} in which every training solved its task, or none."
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/learning.csv."
     columns = [

@@ -66,10 +66,11 @@ def _details(found: Certainty) -> list[str]:
         f"{times(found.speed_change)} as long at one time as at another (ninth decile over first). Other "
         "processes are no cause of it; neighbours of a virtual machine can be."
     ]
+    within = f", and samples of one round differ by {percent(found.spread.within)}"
     return [
         *(changed if found.speed_change > STEADY_SPEED else []),
-        f"Within a process, its speed drifts by {percent(found.spread.drift)} from round to round, and "
-        f"samples of one round differ by {percent(found.spread.within)}.",
+        f"Within a process, its speed drifts by {percent(found.spread.drift)} from round to round"
+        f"{within if found.spread.within else ''}.",
         f"The 95 % intervals of {counted(found.replicates, 'process', 'processes')} hold the true time in "
         f"{percent(found.coverage)} of trials, and the true ratio of two backends in "
         f"{percent(found.coverage_of_ratios)}.",
@@ -88,13 +89,13 @@ def _queued(processes: pd.DataFrame) -> list[str]:
     if not len(often):
         return []
     told = [
-        f"{one_line(backend)} in {len(part)} (median {percent(float(part.median()))} of their time)"
+        f"{len(part)} of {one_line(backend)} (median {percent(float(part.median()))})"
         for backend, part in often
     ]
     return [
         f"Threads that stand in the queue behind others of their own process are how a backend runs here, "
-        f"and part of its time. They did for more than {percent(QUEUED_SHARE)} of their time, by processes "
-        f"of {len(shares)}: {listed(told)}."
+        f"and part of its time. They did so for more than {percent(QUEUED_SHARE)} of their time in these of "
+        f"{counted(len(shares), 'process', 'processes')}: {listed(told)}."
     ]
 
 

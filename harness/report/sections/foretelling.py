@@ -81,10 +81,13 @@ def _interval(row: dict[str, Any], name: str) -> str:
 
 
 def _table(found: Foretelling) -> Table:
+    ways = found.rows.groupby(["task", "seq_len"], sort=False)["way"].nunique()
+    several = bool((ways > 1).any())
     rows = [
         (
             str(row["task"]),
             plain(row["seq_len"]),
+            *([str(row["way"])] if several else []),
             _quantity(row),
             str(row["solved"]),
             str(row["unsolved"]),
@@ -95,6 +98,6 @@ def _table(found: Foretelling) -> Table:
         for row in records(found.rows)
     ]
     numbers = ("solved", "not", "settings", "solved or not", "who sooner")
-    columns = ("task", "T", "before training", *numbers)
+    columns = ("task", "T", *(["trained by"] if several else []), "before training", *numbers)
     caption = "Share of pairs foretold, with its 95 % interval; T any: pairs of the same task, T may differ."
     return Table(columns, tuple(rows), caption, frozenset(numbers))

@@ -152,15 +152,17 @@ class _Pool:
 
 
 def _inside(samples: pd.DataFrame) -> tuple[float, float]:
-    """Within a round, and from round to round, of a typical process; one round where none is recorded."""
+    """Within a round, and from round to round, of a typical process; one round where none is recorded.
+
+    Rounds of one sample tell nothing of what is within; where there are no others that is 0.
+    """
     logs = pd.DataFrame({"key": samples["key"], "log": np.log(samples["seconds"])})
     logs["round"] = samples["round"].fillna(0) if "round" in samples else 0
     rounds = logs.groupby(["key", "round"])["log"]
     size = rounds.transform("size")
-    logs = logs.assign(
-        around=(logs["log"] - rounds.transform("mean")) * np.sqrt(size / (size - 1).clip(lower=1))
-    )
-    within = _typical(logs.groupby("key")["around"])
+    around = (logs["log"] - rounds.transform("mean")) * np.sqrt(size / (size - 1).clip(lower=1))
+    several = size > 1
+    within = _typical(around[several].groupby(logs["key"][several])) if several.any() else 0.0
     medians = rounds.median()
     drift = _typical(medians.groupby("key")) if (medians.groupby("key").size() > 1).any() else 0.0
     return within, drift

@@ -51,8 +51,8 @@ class Share:
 class Foretelling:
     """Args:
     rows: per predictor, and task and T ("all": pairs of the same task and T, together; "any": of the same
-        task at any T), always of networks that were trained in one way: solved, unsolved, settings, auc,
-        auc_low, auc_high, concordance, its low and high.
+        task at any T) and way of training ("all": of each by itself, together): solved, unsolved, settings,
+        auc, auc_low, auc_high, concordance, its low and high.
     """
 
     rows: pd.DataFrame
@@ -67,15 +67,15 @@ def foretelling(run: Run) -> Foretelling | None:
     trainings = found.trainings[found.trainings["log10_norm_before"].notna()]
     trainings = trainings.assign(setting=_numbered(trainings, found.axes))
     alike = ["task", "way"]
-    blocks = [(ALL, ALL, trainings, _numbered(trainings, [*alike, "seq_len"]))]
+    blocks = [(ALL, ALL, ALL, trainings, _numbered(trainings, [*alike, "seq_len"]))]
     if trainings["seq_len"].nunique() > 1:
-        blocks.append((ALL, "any", trainings, _numbered(trainings, alike)))
+        blocks.append((ALL, "any", ALL, trainings, _numbered(trainings, alike)))
     blocks += [
-        (own["task"], own["seq_len"], part, np.zeros(len(part)))
+        (own["task"], own["seq_len"], own["way"], part, np.zeros(len(part)))
         for own, part in groups(trainings, [*alike, "seq_len"])
     ]
     rows = []
-    for task, seq_len, part, strata in blocks:
+    for task, seq_len, way, part, strata in blocks:
         solved = (part["end"] == "solved").to_numpy()
         took = np.nan_to_num(part["solved_at_step"].to_numpy(float), nan=np.inf)
         for name, values in predictors(part).items():
@@ -89,6 +89,7 @@ def foretelling(run: Run) -> Foretelling | None:
                 {
                     "task": task,
                     "seq_len": seq_len,
+                    "way": way,
                     "predictor": name,
                     "solved": int(solved.sum()),
                     "unsolved": int((~solved).sum()),
