@@ -36,7 +36,7 @@ def draw(run: Run) -> Iterator[Picture]:
     rates = ascending(found.descents["learning_rate"].tolist()) or [None]
     drawn, made = panels([rates], columns=2, height=4.2)
     for panel in made:
-        _map(drawn, panel.axes, grid, "squared error")
+        _map(drawn, panel.axes, grid)
         own = found.descents[found.descents["learning_rate"] == panel.content]
         _paths(panel.axes, own, grid)
         panel.axes.set_title(f"learning rate {plain(panel.content)}")
@@ -44,7 +44,7 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.set_ylabel("bias b" if panel.left else "")
     title = "The cliff in the error surface of one unit, and descents on it"
     legend(drawn, title, _handles())
-    caption = "Colour: log10 of the loss. Circles: where descents start. A line that runs off the map leapt."
+    caption = "Colour: the squared error. Circles: where descents start. A line that runs off the map leapt."
     data = pd.concat([grid, found.descents], ignore_index=True)
     columns = ["quantity", "learning_rate", "start", "step", "x", "y", "log10_loss", "log10_gradient_norm"]
     yield Picture("error_surface", title, caption, data[columns], drawn)
@@ -58,14 +58,14 @@ def draw_trained(run: Run) -> Iterator[Picture]:
     grid = found.grids["trained"]
     drawn, (loss, slope) = panels([["log10_loss", "log10_gradient_norm"]], columns=2, height=3.8)
     for panel, name in ((loss, "mean squared error"), (slope, "its slope")):
-        _map(drawn, panel.axes, grid.assign(log10_loss=grid[panel.content]), name)
+        _map(drawn, panel.axes, grid.assign(log10_loss=grid[panel.content]))
         _paths(panel.axes, found.plane, grid)
         panel.axes.set_title(name)
         panel.axes.set_xlabel("along the gradient (norms of the weights)")
         panel.axes.set_ylabel("along a random direction" if panel.left else "")
     title = "A plane through a trained network, and descents in it"
     legend(drawn, title, [] if found.plane.empty else _handles())
-    caption = "The trained network stands in the middle. Colour: log10 of the loss, and of its slope there."
+    caption = "The trained network stands in the middle. Colour: the loss, and its slope there."
     if not found.plane.empty:
         caption += (
             " Circles: where descents start, which stay in the plane. A line that runs off the map leapt."
@@ -89,7 +89,7 @@ def _handles() -> list[Line2D]:
     return [Line2D([], [], lw=1.6, marker=".", label=name, **look) for name, look in DESCENTS.items()]
 
 
-def _map(drawn: Any, axes: Axes, grid: pd.DataFrame, name: str) -> None:
+def _map(drawn: Any, axes: Axes, grid: pd.DataFrame) -> None:
     """log10 of a quantity over x and y."""
     table = grid.pivot(index="y", columns="x", values="log10_loss")
     values = table.to_numpy(float)
@@ -100,5 +100,4 @@ def _map(drawn: Any, axes: Axes, grid: pd.DataFrame, name: str) -> None:
     axes.grid(False)
     bar = drawn.colorbar(mesh, ax=axes, shrink=0.9, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
-    bar.set_label(name)
     axes.xaxis.set_major_locator(MaxNLocator(5))
