@@ -50,6 +50,8 @@ from implementations.registry import CELLS
 
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
 """Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
+PRODUCTS_OF_A_RADIUS = 120.0
+"""Products of (H, H) matrices in which eigenvalues of one are found; found by timing it for H from 32 to 128."""
 
 
 class LearningAxes(StudyAxes):
@@ -87,11 +89,11 @@ class LearningAxes(StudyAxes):
 class Learning(NetworkStudy):
     """Columns: quantity, step, loss, error_rate, gradient_norm, clipped_norm, spectral_radius, lag,
     log10_spectral_norm, seconds.  The quantity of a row is "step" (the batch's loss, the norm of the
-    parameters' gradient before and after clipping), "score" (loss and share of wrong answers on held-out
-    sequences, the spectral radius of W_hh, of a gated cell that of its candidate's block (g of an LSTM, n of
-    a GRU), seconds of training so far) or "decay" (‖∂h_T/∂h_k‖₂ at a lag, median over samples, in log10; an
-    exact zero is −inf): before and after training at all lags, at eight checks along the way at eight, from 1
-    to T in equal ratios.  What a row of its kind does not have is null.
+    parameters' gradient before and after clipping, the spectral radius of W_hh after the step, of a gated
+    cell that of its candidate's block, g of an LSTM, n of a GRU), "score" (loss and share of wrong answers on
+    held-out sequences, the same spectral radius, seconds of training so far) or "decay" (‖∂h_T/∂h_k‖₂ at a
+    lag, median over samples, in log10; an exact zero is −inf): before and after training at all lags, at
+    eight checks along the way at eight, from 1 to T in equal ratios.  What a row of its kind does not have is null.
 
     Facts: parameters (how many numbers the cell has), baseline (what knowing nothing costs), criterion,
     solved, solved_at_step, diverged_at_step (the first step whose loss, gradient or new weights are not
@@ -135,6 +137,8 @@ class Learning(NetworkStudy):
         cell, sizes = str(case.axes["cell"]), sizes_of(case)
         steps = int(case.axes["steps"] or 1)
         seconds = training_seconds(cell, sizes, steps, outlook)
+        if not self.timing:
+            seconds += outlook.products(steps * PRODUCTS_OF_A_RADIUS, sizes.hidden_size)
         if case.axes["place"] == PLACES[0]:
             return seconds
         stepwise = CALLS_OF_A_STEP + CALLS_OF_A_GATE * len(CELLS[cell].gates)
@@ -170,13 +174,7 @@ class Learning(NetworkStudy):
                 axes["steps"],
                 clipping=rule if rule is not None and rule.place == "parameters" else None,
             ):
-                record.add(
-                    "step",
-                    step.number,
-                    loss=step.loss,
-                    gradient_norm=step.gradient_norm,
-                    clipped_norm=step.clipped_norm,
-                )
+                record.step(step, radius=not self.timing)
                 if step.number % axes["check_every"] == 0 and record.check(step.number):
                     break
                 if step.number == axes["steps"]:

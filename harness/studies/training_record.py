@@ -16,6 +16,7 @@ from harness.gradients.summary import DecaySummary, summarize_decay
 from harness.studies.gradient_decay import chosen_lags
 from harness.studies.rows import Rows
 from harness.training.evaluate import score
+from harness.training.loop import Step
 from harness.training.model import SequenceModel
 from harness.training.tasks import Task
 from implementations.registry import CELLS
@@ -69,6 +70,21 @@ class Record(Rows):
         self.last_step = max(self.last_step, step)
         self.append(quantity=quantity, step=step, **values)
 
+    def step(self, done: Step, *, radius: bool) -> None:
+        """What is known of a step at its end; looking at W_hh for its radius is no time of training."""
+        self.watch.stop()
+        started = time.perf_counter()
+        self.add(
+            "step",
+            done.number,
+            loss=done.loss,
+            gradient_norm=done.gradient_norm,
+            clipped_norm=done.clipped_norm,
+            spectral_radius=self._radius() if radius else None,
+        )
+        self.checking_seconds += time.perf_counter() - started
+        self.watch.start()
+
     def check(self, step: int) -> bool:
         """Try the task on held-out sequences; True where it is solved.  No time of training.
 
@@ -77,13 +93,12 @@ class Record(Rows):
         self.watch.stop()
         started = time.perf_counter()
         found = score(self.model, self.task, self.seq_len, seed=self.seed)
-        radius = recurrent_radius(self.cell, self.model.parameters.weight_hh)
         self.add(
             "score",
             step,
             loss=found.loss,
             error_rate=found.error_rate,
-            spectral_radius=radius,
+            spectral_radius=self._radius(),
             seconds=self.watch.seconds,
         )
         if self.task.solved(found):
@@ -133,6 +148,9 @@ class Record(Rows):
             for name in ("gradient_norm", "clipped_norm")
         )
         return float(np.mean(after < before)) if len(before) else None
+
+    def _radius(self) -> float | None:
+        return recurrent_radius(self.cell, self.model.parameters.weight_hh)
 
     def _decay(self, step: int, lags: NDArray[np.int64]) -> DecaySummary:
         found = jacobian_decay(self.cell, self.model.parameters, self._inputs, lags=lags)

@@ -313,11 +313,27 @@ def test_a_training_that_is_solved_at_an_interval_has_one_decay_there() -> None:
 @pytest.mark.parametrize(("cell", "gate"), [("gru", "n"), ("lstm", "g"), ("lstm_no_input_gate", "g")])
 def test_of_a_gated_cell_the_radius_is_the_candidates(cell: str, gate: str) -> None:
     still = {"cell": [cell], "learning_rate": [1e-30], "steps": 2, "check_every": 1}
-    scores = rows_of(measured("learning", **{**TINY, **still}), "score")
+    found = measured("learning", **{**TINY, **still})
+    scores, steps = rows_of(found, "score"), rows_of(found, "step")
     start = initialize("pytorch_uniform", cell, 2, 16, seed=0)
     block = CELLS[cell].gate(start.weight_hh, gate)
     expected = np.abs(np.linalg.eigvals(block)).max()
     np.testing.assert_allclose(scores["spectral_radius"].astype(float), expected, rtol=1e-5)
+    np.testing.assert_allclose(steps["spectral_radius"].astype(float), expected, rtol=1e-5)
+
+
+def test_the_radius_is_that_after_each_step() -> None:
+    """Where a score is taken after every step, both look at the same weights."""
+    found = measured("learning", **{**TINY, "cell": ["rnn_tanh"], "steps": 6, "check_every": 1})
+    steps, scores = (rows_of(found, q)["spectral_radius"].astype(float) for q in ("step", "score"))
+    assert len(set(steps)) == 6
+    assert steps.tolist() == scores.tolist()
+
+
+def test_nothing_is_looked_at_between_steps_that_are_timed() -> None:
+    found = measured("time_to_solve", **{**TINY, "steps": 6, "check_every": 3})
+    assert rows_of(found, "step")["spectral_radius"].isna().all()
+    assert rows_of(found, "score")["spectral_radius"].notna().all()
 
 
 def test_the_radius_of_one_matrix_only() -> None:
