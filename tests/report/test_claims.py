@@ -197,6 +197,9 @@ OPEN: list[tuple[str, list[Item]]] = [
         *training("rnn_tanh", "not solved", gain=2.5, seeds=range(3)),
     ]),
     ("C9", learners("not solved", "not solved")),
+    ("C9", [  # three of three may be luck
+        *training("lstm", "solved", seeds=range(3)), *training("rnn_tanh", "solved", seeds=range(3)),
+    ]),
     ("C10", [*beside(-0.3, -0.3, spread=0.5)]),
     ("C10", [  # five of five unequal pairs may be chance
         *training("gru", "solved", seeds=range(5)), *training("lstm", "not solved", seeds=range(5)),
@@ -285,6 +288,22 @@ def test_the_best_start_of_each_cell_is_held_against_the_other(tmp_path: Path) -
     found = verdicts(tmp_path / "run", items)["C9"]
     assert found.word == SUPPORTED
     assert "LSTM 3 of 3 (lstm, chrono, global_norm 1), simple RNN 0 of 15 (5 settings alike)" in found.effect
+
+
+def test_who_was_trained_longer_is_held_against_who_was_too(tmp_path: Path) -> None:
+    """An LSTM solves after many steps what neither solves after few: two conditions, and not one half."""
+    items = [
+        *training("lstm", "not solved", seeds=range(6)), *training("rnn_tanh", "not solved", seeds=range(6)),
+        *training("lstm", "solved", seeds=range(6), steps=900),
+        *training("rnn_tanh", "not solved", seeds=range(6), steps=900),
+    ]  # fmt: skip
+    found = verdicts(tmp_path / "run", items)["C9"].finding
+    assert found is not None
+    assert [(c.words, c.effect.value, c.holds) for c in found.conditions] == [
+        ("adding at T=50 (200 steps of B=4)", 0.0, None),
+        ("adding at T=50 (900 steps of B=4)", 1.0, True),
+    ]
+    assert "95 % interval" in found.effect
 
 
 def test_a_variant_stands_beside_the_lstm_of_its_own_forget_bias_once(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ SETTING = ["cell", "variant", "clipped"]
     "C9",
     text="LSTMs learn dependencies that simple RNNs cannot.",
     rule=(
-        "For each task and length, the settings of the LSTM that solved most often are held against those of "
-        "the simple RNNs that did (all of them where several are equal), however they start and are clipped. "
-        "It holds where the interval of the LSTM's share of solved trainings, less the simple RNNs', lies "
-        "above 0; it does not where the simple RNNs solve more than half of theirs, or the LSTM certainly "
-        "fewer; else it is undecided."
+        "For each task, length and way of training, the settings of the LSTM that solved most often are held "
+        "against those of the simple RNNs that did (all of them where several are equal), however they start "
+        "and are clipped. It holds where the interval of the LSTM's share of solved trainings, less the "
+        "simple RNNs', lies above 0; it does not where the simple RNNs certainly solve more than half of "
+        "theirs, or the LSTM certainly fewer; else it is undecided."
     ),
     studies=(STUDY,),
     section="learning",
@@ -36,7 +36,8 @@ def judge(run: Run) -> Finding | None:
     if found is None:
         return None
     conditions, words, number = [], [], 0
-    for own, part in groups(found.trainings, ["task", "seq_len"]):
+    trained = found.trainings.groupby(["task", "seq_len"], sort=False)["way"].transform("nunique")
+    for own, part in groups(found.trainings.assign(ways=trained), ["task", "seq_len", "way"]):
         cells = part["cell"].astype(str)
         lstm, simple = best(part[cells == "lstm"]), best(part[cells.str.startswith("rnn_")])
         if lstm is None or simple is None:
@@ -44,20 +45,22 @@ def judge(run: Run) -> Finding | None:
         number += lstm.of + simple.of
         more = effects.share_more((lstm.solved, lstm.of), (simple.solved, simple.of))
         name = f"{own['task']} at T={own['seq_len']}"
+        if part["ways"].iloc[0] > 1:
+            name += f" ({own['way']})"
         conditions.append(
             Condition(name, "share solved, LSTM less simple RNN", more, _holds(more, simple), percent)
         )
-        words.append(f"{name}: LSTM {lstm.words}, simple RNN {simple.words}")
+        words.append(f"{name}: {more.words(percent)}, LSTM {lstm.words}, simple RNN {simple.words}")
     return finding(
         conditions,
         on="the task and its length",
-        effect=f"solved: {'; '.join(words)}",
+        effect=f"share solved, LSTM less simple RNN: {'; '.join(words)}",
         tested=f"{counted(number, 'training')} of the best settings",
     )
 
 
 def _holds(more: effects.Effect, simple: Best) -> bool | None:
-    return False if simple.solved > HALF * simple.of else more.above(0.0)
+    return False if effects.share(simple.solved, simple.of).above(HALF) else more.above(0.0)
 
 
 @dataclass(frozen=True)
