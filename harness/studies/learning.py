@@ -51,7 +51,7 @@ from implementations.registry import CELLS
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
 """Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
 PRODUCTS_OF_A_RADIUS = 120.0
-"""Products of (H, H) matrices in which eigenvalues of one are found; found by timing it for H from 32 to 128."""
+"""Products of (H, H) matrices that take as long as the eigenvalues of one, by timing H from 32 to 128."""
 
 
 class LearningAxes(StudyAxes):
@@ -93,7 +93,8 @@ class Learning(NetworkStudy):
     cell that of its candidate's block, g of an LSTM, n of a GRU), "score" (loss and share of wrong answers on
     held-out sequences, the same spectral radius, seconds of training so far) or "decay" (‖∂h_T/∂h_k‖₂ at a
     lag, median over samples, in log10; an exact zero is −inf): before and after training at all lags, at
-    eight checks along the way at eight, from 1 to T in equal ratios.  What a row of its kind does not have is null.
+    eight checks along the way at eight, from 1 to T in equal ratios.  What a row of its kind does not have
+    is null.
 
     Facts: parameters (how many numbers the cell has), baseline (what knowing nothing costs), criterion,
     solved, solved_at_step, diverged_at_step (the first step whose loss, gradient or new weights are not

@@ -25,8 +25,8 @@ class TimeToSolveAxes(LearningAxes):
 
 
 class TimeToSolve(Learning):
-    """Columns and facts as of :class:`~harness.studies.learning.Learning`, timed with nothing beside it: the spectral
-    radius, which takes a large part of a step, is looked at with each score alone.
+    """Columns and facts as of :class:`~harness.studies.learning.Learning`, timed with nothing beside it: the
+    spectral radius, which takes a large part of a step, is looked at with each score alone.
 
     Further facts: relative_error of a pass of these sizes to the float64 reference, held before the training
     begins; num_threads, device.

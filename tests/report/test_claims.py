@@ -306,6 +306,18 @@ def test_who_was_trained_longer_is_held_against_who_was_too(tmp_path: Path) -> N
     assert "95 % interval" in found.effect
 
 
+def test_a_network_under_several_clippings_is_one_that_had_vanished(tmp_path: Path) -> None:
+    items = [
+        *training("rnn_tanh", "not solved", norm=-9.0, seeds=range(4), rule="none", threshold=None),
+        *training("rnn_tanh", "not solved", norm=-9.0, seeds=range(4)),
+        *training("rnn_tanh", "solved", norm=-9.0, seeds=range(4), threshold=0.1),
+    ]
+    found = verdicts(tmp_path / "run", items)["C12"].finding
+    assert found is not None
+    effects = [c.effect for c in found.conditions if c.words == "adding at T=50 where it had vanished"]
+    assert [(effect.value, effect.units, effect.unit) for effect in effects] == [(1.0, 4, "network")]
+
+
 def test_a_variant_stands_beside_the_lstm_of_its_own_forget_bias_once(tmp_path: Path) -> None:
     items = [
         *training("lstm_peephole", "solved", seeds=range(4)),

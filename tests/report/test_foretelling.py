@@ -16,6 +16,7 @@ from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.report.summaries.foretelling import foretelling, predictors, share_of_pairs
 from tests.report.synthetic import Item, write_run
+from tests.report.synthetic_claims import training
 from tests.report.test_learning import trainings
 
 ONE = np.zeros(40)
@@ -115,10 +116,9 @@ def test_what_is_said_of_a_run(tmp_path: Path) -> None:
     run = Run.read(write_run(tmp_path / "run", list(trainings())))
     found = SECTIONS["foretelling"].answer(run)
     assert found is not None
-    assert found.sentence.startswith("Yes: of what was measured before the first step, ‖∂h_T/∂h_0‖₂ (the ")
-    assert (
-        "in 100 % [100 %, 100 %] of pairs of the same task and T (solved by 6 of 18 trainings)"
-        in found.sentence
+    assert found.sentence == (
+        "Yes: the training that solved had the larger ‖∂h_T/∂h_0‖₂ before its first step in "
+        "100 % [100 %, 100 %] of pairs of the same task and T (solved by 6 of 18 trainings)."
     )
     summary = foretelling(run)
     assert summary is not None
@@ -143,6 +143,31 @@ def test_the_opposite_is_said_too(tmp_path: Path) -> None:
     assert summary is not None
     norm = summary.rows.set_index(["seq_len", "predictor"]).loc[("all", "norm")]
     assert norm["auc"] == norm["auc_high"] == 0.0
+
+
+def test_pairs_of_one_cell_are_counted_apart(tmp_path: Path) -> None:
+    """In each of two cells the larger norm solves; the cell with all the smaller ones solves more often."""
+    starts = ("orthogonal", "identity", "irnn", "gaussian")
+    items = [
+        *(item for place, start in enumerate(starts) for item in training(
+            "gru", "solved" if place else "not solved", norm=-20.0 + place, initialization=start)),
+        *(item for place, start in enumerate(starts) for item in training(
+            "rnn_tanh", "not solved" if place < 3 else "solved", norm=-10.0 + place, initialization=start)),
+    ]  # fmt: skip
+    run = Run.read(write_run(tmp_path / "run", items))
+    summary = foretelling(run)
+    assert summary is not None
+    rows = summary.rows[(summary.rows["seq_len"] == "all") & (summary.rows["predictor"] == "norm")]
+    shares = rows.set_index("cells")["auc"]
+    # of 4 settings solved and 4 that did not: 3 + 3 within a cell, and 1 of the 10 between the two
+    assert shares["each"] == 1.0
+    assert shares["any"] == pytest.approx((3 + 3 + 1) / 16)
+    found = SECTIONS["foretelling"].answer(run)
+    assert found is not None
+    assert found.sentence.startswith("Not beyond chance, where cells differ; within one cell: yes: ")
+    assert "and in 100 % [100 %, 100 %] of those of one cell" in found.sentence
+    assert found.table is not None
+    assert {row[found.table.columns.index("cells")] for row in found.table.rows} == {"any", "one"}
 
 
 def test_only_what_was_trained_in_one_way_is_compared(tmp_path: Path) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.effects import Effect
 from harness.report.frames import Run
-from harness.report.summaries.foretelling import ALL, foretelling
+from harness.report.summaries.foretelling import ALL, ANY, EACH, foretelling
 from harness.report.summaries.gradient_decay import FAINT
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.learning import learnings
+from harness.report.summaries.learning import CLIPPING, Learnings, learnings
 from harness.report.summaries.update_by_lag import updates
 from harness.report.words import counted, missing, percent
 
@@ -29,8 +28,8 @@ NEGLIGIBLE = 0.01
         "Supported where, in networks whose furthest terms lie below 1 % of the largest, less than 1 % of "
         "the sum of the terms' norms comes from the further half of the lags; where, within a task and "
         "length, the trainings that solve had the larger ‖∂h_T/∂h_0‖ before their first step in more than "
-        "half of all pairs; and where of those in which it lay below 1 % fewer than half solve, of trainings "
-        "of a kind that any network solves."
+        "half of all pairs, of any cells and of one; and where of the networks in which it lay below 1 % "
+        "fewer than half solve, under any clipping, of trainings of a kind that any network solves."
     ),
     studies=("learning", "update_by_lag"),
     section="foretelling",
@@ -61,36 +60,43 @@ def _influence(run: Run) -> list[Condition]:
 
 
 def _learned(run: Run) -> list[Condition]:
-    found, told = learnings(run), foretelling(run)
-    if found is None:
+    found = learnings(run)
+    return [] if found is None else [*_told(run), *_in_spite(found)]
+
+
+def _told(run: Run) -> list[Condition]:
+    """Of pairs of trainings, the one that solved had the larger norm: any two cells, and one and the same."""
+    told = foretelling(run)
+    if told is None:
         return []
-    known = _solvable(found.trainings[found.trainings["log10_norm_before"].notna()])
-    stratum = known["task"].astype(str) + " at T=" + known["seq_len"].astype(str)
-    solved = (known["end"] == "solved").to_numpy()
-    norms = known["log10_norm_before"].to_numpy(float)
+    rows = told.rows
+    together = (rows["task"] == ALL) & (rows["seq_len"] == ALL) & (rows["predictor"] == "norm")
     conditions = []
-    if told is not None:
-        rows = told.rows
-        together = (rows["task"] == ALL) & (rows["seq_len"] == ALL) & (rows["predictor"] == "norm")
-        row = records(rows[together])[0]
-        if not missing(row["auc_low"]):  # else too few settings to say
+    for cells, name in ((ANY, "telling who solves"), (EACH, "telling who solves within one cell")):
+        for row in records(rows[together & (rows["cells"] == cells)]):
+            if missing(row["auc_low"]):  # too few settings to say
+                continue
             effect = Effect(row["auc"], row["auc_low"], row["auc_high"], int(row["settings"]), "setting")
-            conditions.append(
-                Condition(
-                    "telling who solves",
-                    "of pairs of one that solved and one that did not, the first had the larger norm before",
-                    effect,
-                    effect.above(0.5),
-                    percent,
-                )
-            )
-    for name, part in pd.Series(solved, index=stratum)[np.asarray(norms < FAINT)].groupby(
-        level=0, sort=False
-    ):
-        effect = effects.share(int(part.sum()), len(part))
+            words = "of pairs of one that solved and one that did not, the first had the larger norm before"
+            conditions.append(Condition(name, words, effect, effect.above(0.5), percent))
+    return conditions
+
+
+def _in_spite(found: Learnings) -> list[Condition]:
+    """Networks whose gradient had vanished, and that solve nevertheless.
+
+    A network is what it starts as: under whatever clipping it is trained, it counts once.
+    """
+    known = _solvable(found.trainings[found.trainings["log10_norm_before"].notna()])
+    faint = known[known["log10_norm_before"] < FAINT]
+    network = [axis for axis in (*found.axes, "seed") if axis not in CLIPPING and axis in faint]
+    conditions = []
+    for own, part in groups(faint, ["task", "seq_len"]):
+        solved = (part["end"] == "solved").groupby([part[axis] for axis in network], dropna=False).any()
+        effect = effects.share(int(solved.sum()), len(solved), "network")
         conditions.append(
             Condition(
-                f"{name} where it had vanished",
+                f"{own['task']} at T={own['seq_len']} where it had vanished",
                 "solved although the norm lay below 1 %",
                 effect,
                 effect.below(0.5),

@@ -35,6 +35,10 @@ PREDICTORS = {
     "half-life": "half-life over T (the longer the better)",
 }
 ALL = "all"
+ANY, EACH = "any", "each"
+"""Which cells a pair is of: any two, or one and the same."""
+FEWEST_TO_DRAW = 3
+"""Settings of a stratum, to draw from them."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ class Share:
 class Foretelling:
     """Args:
     rows: per predictor, and task and T ("all": pairs of the same task and T, together; "any": of the same
-        task at any T) and way of training ("all": of each by itself, together): solved, unsolved, settings,
-        auc, auc_low, auc_high, concordance, its low and high.
+        task at any T), way of training ("all": of each by itself, together) and cells (ANY; EACH: pairs of
+        one cell alone, of cells tried under three settings or more): solved, unsolved, settings, auc,
+        auc_low, auc_high, concordance, its low and high.
     """
 
     rows: pd.DataFrame
@@ -67,15 +72,18 @@ def foretelling(run: Run) -> Foretelling | None:
     trainings = found.trainings[found.trainings["log10_norm_before"].notna()]
     trainings = trainings.assign(setting=_numbered(trainings, found.axes))
     alike = ["task", "way"]
-    blocks = [(ALL, ALL, ALL, trainings, _numbered(trainings, [*alike, "seq_len"]))]
+    blocks = [(ALL, ALL, ALL, ANY, trainings, _numbered(trainings, [*alike, "seq_len"]))]
+    of_one = _tried_often(trainings, [*alike, "seq_len", "cell"])
+    if trainings["cell"].nunique() > 1 and len(of_one):
+        blocks.append((ALL, ALL, ALL, EACH, of_one, _numbered(of_one, [*alike, "seq_len", "cell"])))
     if trainings["seq_len"].nunique() > 1:
-        blocks.append((ALL, "any", ALL, trainings, _numbered(trainings, alike)))
+        blocks.append((ALL, "any", ALL, ANY, trainings, _numbered(trainings, alike)))
     blocks += [
-        (own["task"], own["seq_len"], own["way"], part, np.zeros(len(part)))
+        (own["task"], own["seq_len"], own["way"], ANY, part, np.zeros(len(part)))
         for own, part in groups(trainings, [*alike, "seq_len"])
     ]
     rows = []
-    for task, seq_len, way, part, strata in blocks:
+    for task, seq_len, way, cells, part, strata in blocks:
         solved = (part["end"] == "solved").to_numpy()
         took = np.nan_to_num(part["solved_at_step"].to_numpy(float), nan=np.inf)
         for name, values in predictors(part).items():
@@ -90,6 +98,7 @@ def foretelling(run: Run) -> Foretelling | None:
                     "task": task,
                     "seq_len": seq_len,
                     "way": way,
+                    "cells": cells,
                     "predictor": name,
                     "solved": int(solved.sum()),
                     "unsolved": int((~solved).sum()),
@@ -146,13 +155,19 @@ def _drawn(won: Floats, pairs: Floats, strata: NDArray[np.generic], settings: ND
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         names, place = np.unique(settings[members], return_inverse=True)
-        if len(names) < 3:
+        if len(names) < FEWEST_TO_DRAW:
             return np.empty(0)
         counts = rng.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=DRAWS)
         weights[:, members] = counts[:, place]
     total = np.einsum("di,di->d", weights @ pairs, weights)
     gained = np.einsum("di,di->d", weights @ won, weights)
     return gained[total > 0] / total[total > 0]
+
+
+def _tried_often(trainings: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+    """Those of strata with settings enough to draw from."""
+    settings = trainings.groupby(list(axes), sort=False, dropna=False)["setting"].transform("nunique")
+    return trainings[settings >= FEWEST_TO_DRAW]
 
 
 def _numbered(frame: pd.DataFrame, axes: Sequence[str]) -> NDArray[Any]:
