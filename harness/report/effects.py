@@ -6,14 +6,15 @@ interval, and is judged by its value alone, which is said wherever it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from harness.report.statistics import CONFIDENCE
+from harness.report.statistics import CONFIDENCE, distinguishable
 from harness.report.words import counted, significant
 
 
@@ -53,12 +54,17 @@ class Effect:
         return True if low <= least and most <= high else False if most < low or high < least else None
 
     def is_about(self, value: float, low: float, high: float) -> bool | None:
-        """Is it shown to be about `value`?  True where the interval contains it and lies in [low, high],
-        False where it does not contain it, None where it is too wide to say."""
+        """Is it about `value`, for practical purposes: within the margin from `low` to `high`?
+
+        True where the whole interval lies in the margin, however surely it leaves out `value` itself
+        (equivalence).  False where it leaves out `value` and has its centre outside the margin: a difference
+        that is certain, and likelier to matter than not.  None otherwise.
+        """
         least, most = self.ends
-        if not least <= value <= most:
-            return False
-        return True if low <= least and most <= high else None
+        if low <= least and most <= high:
+            return True
+        certain = not least <= value <= most
+        return False if certain and not low <= self.value <= high else None
 
     def words(self, show: Callable[[float], str] = significant) -> str:
         """ "0.25 (95 % interval 0.2 to 0.3, 5 networks)"."""
@@ -92,6 +98,24 @@ def mean(values: ArrayLike, unit: str = "network", *, of: int = 1) -> Effect:
     error = float(array.std(ddof=1) / np.sqrt(array.size))
     half = float(special.stdtrit(array.size - 1, 1 - (1 - CONFIDENCE) / 2 / of)) * error
     return Effect(centre, centre - half, centre + half, int(array.size), unit)
+
+
+def differing(samples: Iterable[ArrayLike]) -> list[bool]:
+    """Which of many means differ from 0, at a false-discovery rate of 5 % over all of them (t-tests).
+
+    One value alone never does.
+    """
+    return [bool(found) for found in distinguishable([_p_of_zero(values) for values in samples])]
+
+
+def _p_of_zero(values: ArrayLike) -> float:
+    array = np.asarray(values, dtype=float)
+    if array.size < 2:
+        return np.nan
+    centre, error = float(array.mean()), float(array.std(ddof=1) / np.sqrt(array.size))
+    if not error:
+        return float(centre == 0)
+    return 2 * float(special.stdtr(array.size - 1, -abs(centre) / error))
 
 
 def ratio(values: ArrayLike, unit: str = "network") -> Effect:
@@ -134,6 +158,31 @@ def share_more(first: tuple[int, int], second: tuple[int, int], unit: str = "tra
 def _wilson(number: int, of: int) -> tuple[float, float, float]:
     found = stats.binomtest(number, of).proportion_ci(CONFIDENCE, method="wilson")
     return number / of, float(found.low), float(found.high)
+
+
+def p_of_equal_shares(counts: Sequence[tuple[int, int]]) -> float:
+    """How likely shares that are the same everywhere are to differ by this much or more.
+
+    Of all ways to deal the same successes out over the groups, those whose χ² is not smaller: exact, and
+    Fisher's test where there are two groups of one size.  With these margins χ² grows with Σ numberᵢ²/ofᵢ,
+    so that this sum is what is counted, in whole numbers.
+
+    Args:
+        counts: (number, of) of each group.
+    """
+    common = math.lcm(*(of for _, of in counts))
+    ways = {(0, 0): 1}
+    for _, of in counts:
+        longer: dict[tuple[int, int], int] = {}
+        for (successes, spread), number in ways.items():
+            for own in range(of + 1):
+                at = (successes + own, spread + own * own * (common // of))
+                longer[at] = longer.get(at, 0) + number * math.comb(of, own)
+        ways = longer
+    successes = sum(number for number, _ in counts)
+    spread = sum(number * number * (common // of) for number, of in counts)
+    as_far = sum(ways[at] for at in ways if at[0] == successes and at[1] >= spread)
+    return as_far / math.comb(sum(of for _, of in counts), successes)
 
 
 def first_alone(first: ArrayLike, second: ArrayLike) -> Effect:

@@ -33,8 +33,52 @@ def test_all_of_an_interval_has_to_lie_beyond() -> None:
         False,
         False,
     ]
-    assert [found.is_about(value, 0.5, 3.5) for value in (2.5, 3.2)] == [True, False]
-    assert found.is_about(2.0, 1.5, 2.5) is None  # too wide to say so
+
+
+@pytest.mark.parametrize(
+    ("interval", "about"),
+    [
+        ((0.013, 0.028, 0.043), True),  # certainly not 0, and of no importance
+        ((-0.09, 0.0, 0.09), True),
+        ((-0.44, -0.26, -0.09), False),  # certainly not 0, and likelier to matter than not
+        ((0.11, 0.2, 0.3), False),  # all of it matters
+        ((-0.02, 0.2, 0.42), None),  # may be 0
+        ((0.01, 0.08, 0.15), None),  # is not 0, but whether it matters nobody knows
+        ((-0.2, 0.0, 0.2), None),  # too wide to say
+    ],
+)
+def test_about_is_shown_by_an_interval_within_the_margin_however_precise(
+    interval: tuple[float, float, float], about: bool | None
+) -> None:
+    low, centre, high = interval
+    assert effects.Effect(centre, low, high, 5).is_about(0.0, -0.1, 0.1) is about
+
+
+def test_without_an_interval_the_value_says_whether_it_is_about() -> None:
+    assert effects.exact(0.05).is_about(0.0, -0.1, 0.1) is True
+    assert effects.exact(0.5).is_about(0.0, -0.1, 0.1) is False
+
+
+def test_of_many_means_those_that_differ_from_0_are_found_at_a_false_discovery_rate() -> None:
+    far, near, same = [1.0, 1.1, 0.9, 1.0], [0.7, 0.1, 0.4, 0.4], [0.0, 0.0, 0.0]
+    assert effects.differing([near]) == [True]
+    assert effects.differing([far, near, same, [7.0]]) == [True, False, False, False]
+    rng = np.random.default_rng(0)
+    found = [any(effects.differing(rng.standard_normal((20, 5)))) for _ in range(200)]
+    assert np.mean(found) < 0.1  # of twenty that do not differ, one by one, two in three runs would have one
+
+
+def test_shares_that_differ_are_found_by_an_exact_test() -> None:
+    assert effects.p_of_equal_shares([(3, 3), (3, 3), (0, 3)]) == pytest.approx(3 / 84)
+    assert effects.p_of_equal_shares([(5, 5), (0, 5)]) == pytest.approx(2 / 252)  # Fisher's, two-sided
+    assert effects.p_of_equal_shares([(1, 3), (2, 3), (2, 4)]) > 0.5
+    assert effects.p_of_equal_shares([(4, 4), (2, 2)]) == 1.0
+    assert effects.p_of_equal_shares([(2, 7)]) == 1.0
+    rng = np.random.default_rng(0)
+    level = [
+        effects.p_of_equal_shares([(int(n), 3) for n in rng.binomial(3, 0.6, 4)]) <= 0.05 for _ in range(1000)
+    ]
+    assert np.mean(level) <= 0.05
 
 
 def test_a_share_has_clopper_and_pearsons_interval() -> None:
