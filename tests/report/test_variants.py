@@ -12,6 +12,7 @@ from harness.case import Case
 from harness.outcome import Measured
 from harness.plan_file import load_plan
 from harness.report import write_report
+from harness.report.claim import CLAIMS, UNDECIDED
 from harness.report.drawing import style
 from harness.report.figures.variants import VERDICTS
 from harness.report.frames import Run
@@ -89,7 +90,7 @@ def test_each_stands_beside_the_lstm(tmp_path: Path) -> None:
     assert list(rows) == ["lstm", FEW, MANY]
     assert rows["lstm"][1:3] == ("400", "1.0×")
     assert rows[FEW][1:3] == ("300", "0.75× (0.75–0.75)")
-    assert {"8.0", "3 of 3, loss 1.0×"} <= set(rows[FEW])
+    assert {"8.0", "3 of 3, loss 1.0×: about the same"} <= set(rows[FEW])
     assert {"does not fall", "0 of 3, loss 20×: worse", PAPER[MANY]} <= set(rows[MANY])
     assert rows["lstm"][5] == "4.0"
 
@@ -107,6 +108,88 @@ def test_only_pairs_count(tmp_path: Path) -> None:
     assert found.tasks["trainings"].tolist() == [1]
     assert found.tasks["verdict"].tolist() == [""]
     assert found.times.empty
+
+
+def test_each_task_is_judged_by_itself(tmp_path: Path) -> None:
+    """A part that helps with one task and hinders with another is not about the same in the mean."""
+    items = [
+        *training("lstm", "solved", loss=0.005), *training(FEW, "not solved", loss=0.1),
+        *training("lstm", "not solved", loss=0.1, seq_len=90),
+        *training(FEW, "solved", loss=0.005, seq_len=90),
+    ]  # fmt: skip
+    run = read(tmp_path / "run", items)
+    found, said, judged = variants(run), SECTIONS["variants"].answer(run), CLAIMS["C11"].judge(run)
+    assert found is not None
+    assert said is not None
+    assert judged is not None
+    assert found.tasks["verdict"].tolist() == ["worse", "better"]
+    assert [(c.words, c.holds) for c in judged.conditions] == [
+        ("lstm_coupled at adding, T=50", False),
+        ("lstm_coupled at adding, T=90", False),
+    ]
+    assert judged.effect.startswith(
+        "of 2 variants at tasks, 0 about the same as the LSTM, 2 not, 0 undecided; "
+    )
+    assert said.details[-1].startswith(
+        "Of 2 variants at tasks, 0 learned about as well as the LSTM, 2 worse or"
+    )
+
+
+def test_where_neither_learned_anything_nothing_is_judged(tmp_path: Path) -> None:
+    """Two that know nothing have the same loss, and one may still have learned what the LSTM has not."""
+    items = [
+        *(item for cell in ("lstm", FEW) for item in training(cell, "not solved", loss=0.166)),
+        *training(MANY, "not solved", loss=0.08),
+    ]
+    run = read(tmp_path / "run", items)
+    found, said, judged = variants(run), SECTIONS["variants"].answer(run), CLAIMS["C11"].judge(run)
+    assert found is not None
+    assert said is not None
+    assert said.table is not None
+    assert judged is not None
+    assert found.left_out == "adding, T=50 (lstm_coupled)"
+    assert [(c.words, c.holds) for c in judged.conditions] == [
+        ("lstm_gate_recurrence at adding, T=50", False)
+    ]
+    assert judged.tested.endswith("left out, as neither had learned anything: adding, T=50 (lstm_coupled)")
+    assert said.details[-1].endswith("neither had learned anything: adding, T=50 (lstm_coupled).")
+    assert "0 of 3, loss 1.0×: neither learned anything" in {row[0]: row for row in said.table.rows}[FEW]
+    alone = CLAIMS["C11"].judge(read(tmp_path / "alone", items[:6]))
+    assert alone is not None
+    assert (alone.verdict, alone.conditions) == (UNDECIDED, ())
+
+
+def test_one_that_diverged_knows_nothing(tmp_path: Path) -> None:
+    """Whatever it knew before: a loss that was read on the way to a divergence is none of a network's."""
+    items = [
+        *training("lstm", "solved", loss=0.005, seeds=range(6)),
+        *training(FEW, "diverged", loss=0.005, seeds=range(3)),
+        *training(FEW, "solved", loss=0.005, seeds=range(3, 6)),
+    ]
+    found = variants(read(tmp_path / "run", items))
+    assert found is not None
+    (row,) = found.tasks.to_dict("records")
+    assert (row["trainings"], row["diverged"]) == (6, 3)
+    assert row["difference"] == pytest.approx(0.5 * (1 - 0.03), abs=0.01)
+    assert (row["same"], row["verdict"]) == (False, "")
+
+
+def test_a_difference_has_to_be_certain_beside_all_others(tmp_path: Path) -> None:
+    """Alone it is; as one of eight of which no other differs it may be chance."""
+
+    def scattered(cell: str, *losses: float) -> list[Item]:
+        return [
+            item for seed, loss in enumerate(losses)
+            for item in training(cell, "not solved", loss=loss / (1 + 0.01 * seed), seeds=[seed])
+        ]  # fmt: skip
+
+    lstm = scattered("lstm", *[0.02] * 4)
+    worse = scattered(FEW, 0.04, 0.06, 0.09, 0.10)
+    others = [item for cell in PAPER if cell != FEW for item in scattered(cell, *[0.02] * 4)]
+    for others_too, verdict in (([], "worse"), (others, "")):
+        found = variants(read(tmp_path / f"run-{len(others_too)}", [*lstm, *worse, *others_too]))
+        assert found is not None
+        assert found.tasks.set_index("cell").loc[FEW, "verdict"] == verdict
 
 
 def test_one_that_learns_better_is_said_so(tmp_path: Path) -> None:

@@ -2,63 +2,57 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from collections.abc import Sequence
+from typing import Any
 
-from harness.report import effects
-from harness.report.claim import Condition, Finding, claim, finding
+from harness.report.claim import UNDECIDED, Condition, Finding, claim, finding, measured_words
+from harness.report.effects import Effect
 from harness.report.frames import Run
-from harness.report.summaries.grouping import groups
-from harness.report.summaries.learning import STUDY, learnings
-from harness.report.summaries.variants import beside_plain
-from harness.report.words import counted
+from harness.report.summaries.grouping import records
+from harness.report.summaries.learning import STUDY
+from harness.report.summaries.variants import variants
+from harness.report.words import counted, phrase
 
-LEAST_PAIRS = 2
-NARROW = 0.5
+QUANTITY = "held-out loss less the LSTM's, over what knowing nothing costs"
 
 
 @claim(
     "C11",
     text="LSTM variants are all about the same (Greff et al. 2015).",
     rule=(
-        "Trainings of a variant and of the LSTM that differ in the cell alone are paired. It holds for a "
-        "variant where the interval of the difference of their last held-out losses, in units of the task's "
-        "baseline, contains 0 (no significant difference, as in the paper) and lies within ±½, so that it is "
-        "narrow enough to tell."
+        "Trainings of a variant and of the LSTM that differ in the cell alone are paired, task by task; "
+        "compared are their last held-out losses over what knowing nothing costs (at most 1, and 1 where one "
+        "diverged). It holds for a variant at a task where the interval of the mean difference lies within "
+        "±0.1; it does not where that difference is certain (t-tests, false-discovery rate 5 % over all of "
+        "them) and beyond 0.1. Where neither had learned anything (no mean below 0.98), nothing is judged."
     ),
     studies=(STUDY,),
     section="variants",
 )
 def judge(run: Run) -> Finding | None:
-    found = learnings(run)
+    found = variants(run)
     if found is None:
         return None
-    beside = variants_beside_plain(found.trainings, found.axes)
-    if beside.empty:
-        return None
-    conditions, words = [], []
-    for own, part in groups(beside, ["variant_cell"]):
-        if len(part) < LEAST_PAIRS:
-            continue
-        difference = (part["last_loss_1"] - part["last_loss_2"]) / part["baseline_1"]
-        effect = effects.mean(difference.astype(float), "pair")
-        same = effect.is_about(0.0, -NARROW, NARROW)
-        name = str(own["variant_cell"])
-        conditions.append(Condition(name, "held-out loss less the LSTM's, over the baseline", effect, same))
-        solved = [int((part[f"end_{side}"] == "solved").sum()) for side in (1, 2)]
-        words.append(f"{name}: {effect.words()}, solved {solved[0]} of {len(part)} (LSTM {solved[1]})")
-    return finding(
-        conditions,
-        on="the variant",
-        effect=f"held-out loss less the LSTM's, over the baseline: {'; '.join(words)}",
-        tested=f"{counted(len(beside), 'pair')} of trainings",
+    conditions = [_condition(row) for row in records(found.judged)]
+    left_out = f"left out, as neither had learned anything: {found.left_out}" if found.left_out else ""
+    tested = phrase(f"{counted(int(found.tasks['trainings'].sum()), 'pair')} of trainings", left_out)
+    if not conditions:
+        return Finding("nothing that could differ", tested, (), UNDECIDED) if left_out else None
+    return finding(conditions, on="the variant and the task", effect=_effect(conditions), tested=tested)
+
+
+def _condition(row: dict[str, Any]) -> Condition:
+    value, low, high = (float(row[f"difference{end}"]) for end in ("", "_low", "_high"))
+    effect = Effect(value, low, high, int(row["trainings"]), "pair")
+    holds = True if row["same"] else False if row["verdict"] else None
+    return Condition(f"{row['cell']} at {row['where']}", QUANTITY, effect, holds)
+
+
+def _effect(conditions: Sequence[Condition]) -> str:
+    differ = [condition for condition in conditions if condition.holds is False]
+    same, total = sum(condition.holds is True for condition in conditions), len(conditions)
+    words = (
+        f"of {counted(total, 'variant at a task', 'variants at tasks')}, {same} about the same as the LSTM, "
     )
-
-
-def variants_beside_plain(trainings: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """Trainings of each variant (_1) beside those of the LSTM (_2) that agree in all but the cell."""
-    found = beside_plain(trainings, [*axes, "seed"], ("end", "last_loss", "baseline"))
-    if found.empty:
-        return found
-    finite = [np.isfinite(found[f"last_loss_{side}"].astype(float)) for side in (1, 2)]
-    return found[finite[0] & finite[1]]
+    words += f"{len(differ)} not, {total - same - len(differ)} {UNDECIDED}"
+    return f"{words}; {measured_words(differ)}" if differ else words

@@ -8,7 +8,7 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, least, most, records
-from harness.report.summaries.variants import BETTER, PLAIN, WORSE, Variants, variants
+from harness.report.summaries.variants import BETTER, MARGIN, PLAIN, WORSE, Variants, variants
 from harness.report.tables import Table
 from harness.report.words import counted, listed, missing, significant, times
 
@@ -23,6 +23,8 @@ PAPER = {
     "lstm_gate_recurrence": "no difference on speech and handwriting, worse on music; advised against",
 }
 """Greff et al. 2017, section V, each against the LSTM with peepholes; of these, what their removal did."""
+
+SAME, NEITHER = "about the same", "neither learned anything"
 
 
 @question(
@@ -84,11 +86,24 @@ def _details(found: Variants) -> list[str]:
     if len(lives) > 1:
         words = [f"{row['cell']} {_steps(row['half_life'])}" for row in records(lives)]
         sentences.append(f"Steps in which ‖∂h_t/∂h_k‖₂ halves before training: {', '.join(words)}.")
-    intervals = int(found.tasks["low"].notna().sum())
-    sentences.append(
-        f"A variant is called worse or better where the 95 % interval of the ratio of held-out losses leaves "
-        f"out 1; of {counted(intervals, 'such interval')} one in twenty would do so by chance."
-    )
+    return [*sentences, *_judgement(found)]
+
+
+def _judgement(found: Variants) -> list[str]:
+    """How it was judged who is worse, better, or about the same, and what was not judged."""
+    judged, sentences = found.judged, []
+    if len(judged):
+        same, differ = int(judged["same"].sum()), int((judged["verdict"] != "").sum())
+        many = counted(len(judged), "variant at a task", "variants at tasks")
+        sentences.append(
+            f"Of {many}, {same} learned about as well as the LSTM, {differ} worse or better, and "
+            f"{len(judged) - same - differ} undecided. Compared are the last held-out losses over what "
+            "knowing nothing costs (at most 1, and 1 where one diverged): about as well where the 95 % "
+            f"interval of the mean difference lies within ±{MARGIN:g}, worse or better where the difference "
+            f"is certain at a false-discovery rate of 5 % over all of them, and beyond {MARGIN:g}."
+        )
+    if found.left_out:
+        sentences.append(f"Not judged, as neither had learned anything: {found.left_out}.")
     return sentences
 
 
@@ -114,9 +129,9 @@ def _table(found: Variants) -> Table:
     caption = (
         "Time: of a training pass over the LSTM's (†: some process stayed unstable); errors: the largest "
         "relative one of any result against the reference; half-life: steps in which ‖∂h_t/∂h_k‖₂ halves "
-        "before training; tasks: how many trainings solved it, and the last held-out loss over the LSTM's. "
-        "The last column is what the paper found, on speech, handwriting and music, with a learning rate of "
-        "its own for each variant."
+        "before training; tasks: how many trainings solved it, the last held-out loss over the LSTM's, and "
+        "what was judged, if anything. The last column is what the paper found, on speech, handwriting and "
+        "music, with a learning rate of its own for each variant."
     )
     return Table(("cell", *numbers, *tasks, "the paper"), tuple(rows), caption, frozenset(numbers))
 
@@ -154,4 +169,5 @@ def _task(frame: pd.DataFrame, cell: str, where: str) -> str:
         words.append(f"{row['diverged']} diverged")
     if not missing(row["ratio"]):
         words.append(f"loss {times(row['ratio'])}")
-    return ", ".join(words) + (f": {row['verdict']}" if row["verdict"] else "")
+    told = row["verdict"] or (SAME if row["same"] else "" if row["learned"] else NEITHER)
+    return ", ".join(words) + (f": {told}" if told else "")

@@ -1,7 +1,9 @@
 """The LSTM's variants beside the LSTM: whatever a study measured of both, everything else alike.
 
-The one idea: only pairs count, a variant and the LSTM that agree in every axis but the cell, so that a ratio
-shows the missing or the added part and nothing else.
+The one idea: only pairs count, a variant and the LSTM that agree in every axis but the cell, so that a
+difference shows the missing or the added part and nothing else.  They are judged task by task, for a part
+that helps with one may hinder with another, and where at least one of the two had learned something.  The
+section, its figure and the claim all read what is judged here.
 """
 
 from __future__ import annotations
@@ -15,17 +17,22 @@ import pandas as pd
 
 from harness.report import effects
 from harness.report.frames import Run
-from harness.report.statistics import median
+from harness.report.statistics import Floats, median
 from harness.report.summaries import gradient_decay
 from harness.report.summaries.grouping import groups
 from harness.report.summaries.learning import learnings
 from harness.report.summaries.pairs import networks, pairs
 from harness.report.summaries.parity import parity
 from harness.report.summaries.throughput import throughput
-from harness.report.words import phrase, setting, split_constant
+from harness.report.words import listed, phrase, setting, split_constant
 
 PLAIN, PREFIX = "lstm", "lstm_"
 WORSE, BETTER = "worse", "better"
+MARGIN = 0.1
+"""Of what knowing nothing costs: a smaller difference of losses does not matter."""
+NOTHING = 0.98
+"""Of what knowing nothing costs: whose losses are in the mean not below it has learned nothing."""
+LEAST_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,32 @@ class Variants:
     times: one row per variant and setting of a training pass: `where`, ratio (of its seconds over the
         LSTM's), low, high, units, unstable (pairs of which a process did not become steady).
     tasks: one row per variant and task: `where`, ratio (of the last held-out losses), low, high, units,
-        trainings, solved, solved_plain, diverged, verdict ("worse", "better", or "" where the interval
-        contains 1 or there is none).
+        trainings, solved, solved_plain, diverged; difference (of the losses over what knowing nothing costs,
+        at most 1 and 1 where it diverged: the variant's less the LSTM's, in the mean), difference_low and
+        difference_high, its interval; learned (had either learned anything?), same (does the interval lie
+        within ±MARGIN?), verdict ("worse" or "better" where the difference is certain and beyond MARGIN,
+        else "").
     """
 
     cells: pd.DataFrame
     times: pd.DataFrame
     tasks: pd.DataFrame
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The rows of `tasks` that say whether both are about the same."""
+        return self.tasks[self.tasks["learned"] & (self.tasks["trainings"] >= LEAST_PAIRS)]
+
+    @property
+    def left_out(self) -> str:
+        """Where neither had learned anything: "copy_memory, T=10 (all 8) and adding, T=50 (lstm_coupled)"."""
+        words = []
+        for own, part in groups(self.tasks, ["where"]):
+            cells = list(part.loc[~part["learned"], "cell"])
+            if cells:
+                several = len(cells) == len(part) > 1
+                words.append(f"{own['where']} ({f'all {len(cells)}' if several else listed(cells)})")
+        return listed(words)
 
 
 @lru_cache(maxsize=1)
@@ -82,31 +108,56 @@ def _tasks(run: Run) -> pd.DataFrame:
     found = learnings(run)
     if found is None:
         return pd.DataFrame()
-    trainings = found.trainings[found.trainings["last_loss"].astype(float) > 0]
-    beside = beside_plain(trainings, [*found.axes, "seed"], ("end", "last_loss"))
-    rows = []
+    trainings = found.trainings.assign(over_nothing=_over_nothing(found.trainings))
+    beside = beside_plain(trainings, [*found.axes, "seed"], ("end", "last_loss", "over_nothing"))
+    rows, differences = [], []
     for own, part in groups(beside, ["variant_cell", *(a for a in ("task", "seq_len") if a in beside)]):
         losses = part["last_loss_1"].astype(float) / part["last_loss_2"].astype(float)
-        ratio = effects.ratio(losses[np.isfinite(losses)], "pair") if np.isfinite(losses).any() else None
+        losses = losses[np.isfinite(losses) & (losses > 0)]
+        difference = effects.mean(part["over_nothing_1"] - part["over_nothing_2"], "pair")
+        differences.append((part["over_nothing_1"] - part["over_nothing_2"]).to_numpy(float))
         rows.append(
             {
                 "cell": own["variant_cell"],
                 "where": phrase(str(own.get("task", "")), setting({"seq_len": own.get("seq_len")})),
-                **_interval(ratio),
+                **_interval(effects.ratio(losses, "pair") if len(losses) else None),
                 "trainings": len(part),
                 "solved": int((part["end_1"] == "solved").sum()),
                 "solved_plain": int((part["end_2"] == "solved").sum()),
                 "diverged": int((part["end_1"] == "diverged").sum()),
-                "verdict": _verdict(ratio),
+                "difference": difference.value,
+                "difference_low": difference.low,
+                "difference_high": difference.high,
+                "learned": any(_learned(part, side) for side in (1, 2)),
+                "same": len(part) >= LEAST_PAIRS and bool(difference.within(-MARGIN, MARGIN)),
             }
         )
-    return pd.DataFrame(rows)
+    return _with_verdicts(pd.DataFrame(rows), differences)
 
 
-def _verdict(ratio: effects.Effect | None) -> str:
-    if ratio is None or np.isnan(ratio.low):
-        return ""
-    return WORSE if ratio.above(1.0) else BETTER if ratio.below(1.0) else ""
+def _over_nothing(trainings: pd.DataFrame) -> pd.Series:
+    """The last held-out loss over what knowing nothing costs: 1 for whoever knows no more, or diverged."""
+    share = trainings["last_loss"].astype(float) / trainings["baseline"].astype(float)
+    return share.where(trainings["end"] != "diverged").clip(upper=1.0).fillna(1.0)
+
+
+def _learned(part: pd.DataFrame, side: int) -> bool:
+    solved = (part[f"end_{side}"] == "solved").any()
+    return bool(solved or part[f"over_nothing_{side}"].mean() < NOTHING)
+
+
+def _with_verdicts(tasks: pd.DataFrame, differences: list[Floats]) -> pd.DataFrame:
+    """Who is worse or better: for certain, at one false-discovery rate over all that are judged together."""
+    if tasks.empty:
+        return tasks
+    certain = np.zeros(len(tasks), dtype=bool)
+    judged = np.flatnonzero(tasks["learned"])
+    certain[judged] = effects.differing([differences[i] for i in judged])
+    matters = certain & (tasks["difference"].abs() > MARGIN).to_numpy()
+    words = np.where(tasks["difference"] > 0, WORSE, BETTER)
+    return tasks.assign(
+        same=tasks["same"] & tasks["learned"], verdict=np.where(matters, words, "").astype(object)
+    )
 
 
 def _interval(ratio: effects.Effect | None) -> dict[str, float]:
