@@ -332,6 +332,49 @@ def test_a_variant_stands_beside_the_lstm_of_its_own_forget_bias_once(tmp_path: 
     assert [(c.effect.units, c.effect.value) for c in found.conditions] == [(4, 0.0)]
 
 
+def counted_by(orders: list[tuple[float, float]], items: Iterable[Item]) -> list[Item]:
+    """The same networks beside counting models with these bits in so many bytes."""
+    changed = []
+    for case, outcome in items:
+        assert isinstance(outcome, Measured)
+        bits, sizes = zip(*orders, strict=True)
+        columns = {
+            "quantity": ["held_out", *("ngram" for _ in orders)],
+            "step": [60, *(None for _ in orders)],
+            "order": [None, *range(1, len(orders) + 1)],
+            "bits_per_character": [outcome.facts["final_bits_per_character"], *bits],
+            "memory_bytes": [None, *sizes],
+            "entries": [None, *(10 for _ in orders)],
+            "seconds": [1.0, *(None for _ in orders)],
+        }
+        changed.append((case, Measured(columns, outcome.facts)))
+    return changed
+
+
+def test_a_network_that_no_counting_matches_is_held_against_the_best(tmp_path: Path) -> None:
+    """Not against the largest, which may be worse; of two that are equally good, against the smaller."""
+    orders = [(3.0, 1e3), (2.0, 8e3), (2.0, 9e3), (2.1, 1e5)]
+    found = verdicts(tmp_path / "run", counted_by(orders, language("gru", 1.5, 1e3)))["C14"].finding
+    assert found is not None
+    (condition,) = found.conditions
+    assert (condition.effect.value, condition.holds) == (8.0, True)
+    assert "more than 8.0× (3 networks)" in found.effect
+    assert "counting takes 2.00 bits at its best, in 7.81 KiB" in found.effect
+    # less memory than the best has, which is worse, says nothing of what one as good would need
+    larger = verdicts(tmp_path / "larger", counted_by(orders, language("gru", 1.5, 1e4)))["C14"]
+    assert larger.verdict == UNDECIDED
+
+
+def test_a_ratio_without_spread_has_no_interval(tmp_path: Path) -> None:
+    """Counting models come in steps: networks as good as one of them are alike, not known to be alike."""
+    same = verdicts(tmp_path / "same", language("gru", 2.5, 400.0))["C14"].finding
+    split = verdicts(tmp_path / "split", language("gru", 3.0, 400.0))["C14"].finding
+    assert same is not None
+    assert split is not None
+    assert "interval" not in same.effect
+    assert "interval" in split.effect
+
+
 @pytest.mark.parametrize(
     ("name", "word", "items"), CASES, ids=[f"{name}-{word.replace(' ', '-')}" for name, word, _ in CASES]
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.frames import Run
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.language_model import STUDY, language_models
+from harness.report.summaries.language_model import STUDY, LanguageModels, language_models
 from harness.report.words import counted, listed, setting, significant, size, times
+
+QUANTITY = "memory of counting over the network's"
 
 
 @claim(
@@ -15,8 +19,9 @@ from harness.report.words import counted, listed, setting, significant, size, ti
     text="RNN language models need less memory than n-gram models.",
     rule=(
         "Each network is held against the smallest counting model that takes no more bits per character on "
-        "the same held-out text, or against the largest where none is as good. It holds where the interval "
-        "of the ratio of memories lies above 1."
+        "the same held-out text. It holds where the interval of the ratio of memories (the value, where all "
+        "ratios are the same) lies above 1. Where no counting model is as good, that with the fewest bits stands "
+        "in, which shows a ratio above its own: above 1 it holds, else nothing is known."
     ),
     studies=(STUDY,),
     section="language_model",
@@ -25,20 +30,11 @@ def judge(run: Run) -> Finding | None:
     found = language_models(run)
     if found is None or found.ngrams.empty:
         return None
-    cases = run.measured(STUDY).drop_duplicates("key")
+    cases = run.measured(STUDY).drop_duplicates("key").dropna(subset=["final_bits_per_character"])
     conditions, words = [], []
     for own, part in groups(cases, found.axes):
-        ratios = []
-        for row in records(part):
-            as_good = found.ngrams[found.ngrams["bits_per_character"] <= row["final_bits_per_character"]]
-            memory = as_good["memory_bytes"].min() if len(as_good) else found.ngrams["memory_bytes"].max()
-            ratios.append(float(memory) / float(row["memory_bytes_of_network"]))
         rest: dict[str, object] = {axis: own[axis] for axis in ("hidden_size", "steps") if axis in own}
-        name = f"{own['cell']} ({setting(rest)})"
-        effect = effects.ratio(ratios)
-        conditions.append(
-            Condition(name, "memory of counting over the network's", effect, effect.above(1.0), times)
-        )
+        conditions.append(_condition(f"{own['cell']} ({setting(rest)})", part, found))
         bits = float(part["final_bits_per_character"].astype(float).mean())
         words.append(
             f"{significant(bits)} bits per character in "
@@ -58,3 +54,25 @@ def judge(run: Run) -> Finding | None:
             "held-out text"
         ),
     )
+
+
+def _condition(name: str, part: pd.DataFrame, found: LanguageModels) -> Condition:
+    """Of networks that differ in the seed; where counting is not as good as one of them, the least that all
+    of them show."""
+    ratios, matched = [], []
+    for row in records(part):
+        as_good = found.ngrams[found.ngrams["bits_per_character"] <= row["final_bits_per_character"]]
+        matched.append(not as_good.empty)
+        memory = found.best_ngram["memory_bytes"] if as_good.empty else as_good["memory_bytes"].min()
+        ratios.append(float(memory) / float(row["memory_bytes_of_network"]))
+    if not all(matched):
+        effect = effects.exact(min(ratios), len(ratios))
+        return Condition(name, QUANTITY, effect, effect.above(1.0) or None, _more_than)
+    # counting models come in steps: ratios that are all the same have no spread, rather than a known one
+    alike = len(set(ratios)) == 1
+    effect = effects.exact(ratios[0], len(ratios)) if alike else effects.ratio(ratios)
+    return Condition(name, QUANTITY, effect, effect.above(1.0), times)
+
+
+def _more_than(ratio: float) -> str:
+    return f"more than {times(ratio)}"
