@@ -20,8 +20,8 @@ QUANTITY = "memory of counting over the network's"
     rule=(
         "Each network is held against the smallest counting model that takes no more bits per character on "
         "the same held-out text. It holds where the interval of the ratio of memories (the value, where all "
-        "ratios are the same) lies above 1. Where no counting model is as good, that with the fewest bits stands "
-        "in, which shows a ratio above its own: above 1 it holds, else nothing is known."
+        "ratios are the same) lies above 1. Where no counting model is as good, that with the fewest bits "
+        "stands in, which shows a ratio above its own: above 1 it holds, else nothing is known."
     ),
     studies=(STUDY,),
     section="language_model",

@@ -84,9 +84,9 @@ def _non_finite(trainings: pd.DataFrame) -> list[str]:
         return []
     return [
         f"In {int((met > 0).sum())} of {counted(len(met), 'training')} gradients had NaN or infinite "
-        f"entries, {counted(int(met.sum()), 'entry', 'entries')} in all: on the way back through time the "
-        "rule value makes its threshold of an infinite one, every other stays as it is; a finished gradient "
-        "with one ends the training as diverged."
+        f"entries, {counted(int(met.sum()), 'entry', 'entries')} in all. On the way back through time the "
+        "rule value alone cuts infinite entries to its threshold, and none changes NaN; a finished gradient "
+        "with either ends the training as diverged."
     ]
 
 
