@@ -127,11 +127,9 @@ def test_each_task_is_judged_by_itself(tmp_path: Path) -> None:
         ("lstm_coupled at adding, T=50", False),
         ("lstm_coupled at adding, T=90", False),
     ]
-    assert judged.effect.startswith(
-        "of 2 variants at tasks, 0 about the same as the LSTM, 2 not, 0 undecided; "
-    )
+    assert judged.effect.startswith("of 2 comparisons, 0 about the same, 2 not, 0 undecided; ")
     assert said.details[-1].startswith(
-        "Of 2 variants at tasks, 0 learned about as well as the LSTM, 2 worse or"
+        "Of 2 comparisons of a variant with the LSTM at a task, 0 show it about as good, 2 worse"
     )
 
 
@@ -154,6 +152,9 @@ def test_where_neither_learned_anything_nothing_is_judged(tmp_path: Path) -> Non
     assert judged.tested.endswith("left out, as neither had learned anything: adding, T=50 (lstm_coupled)")
     assert said.details[-1].endswith("neither had learned anything: adding, T=50 (lstm_coupled).")
     assert "0 of 3, loss 1.0×: neither learned anything" in {row[0]: row for row in said.table.rows}[FEW]
+    most = variants(read(tmp_path / "most", [*items, *training("lstm_peephole", "not solved", loss=0.166)]))
+    assert most is not None
+    assert most.left_out == "adding, T=50 (all but lstm_gate_recurrence)"
     alone = CLAIMS["C11"].judge(read(tmp_path / "alone", items[:6]))
     assert alone is not None
     assert (alone.verdict, alone.conditions) == (UNDECIDED, ())

@@ -11,7 +11,7 @@ from harness.report.frames import Run
 from harness.report.summaries.grouping import records
 from harness.report.summaries.learning import STUDY
 from harness.report.summaries.variants import variants
-from harness.report.words import counted, phrase
+from harness.report.words import counted
 
 QUANTITY = "held-out loss less the LSTM's, over what knowing nothing costs"
 
@@ -35,7 +35,8 @@ def judge(run: Run) -> Finding | None:
         return None
     conditions = [_condition(row) for row in records(found.judged)]
     left_out = f"left out, as neither had learned anything: {found.left_out}" if found.left_out else ""
-    tested = phrase(f"{counted(int(found.tasks['trainings'].sum()), 'pair')} of trainings", left_out)
+    pairs = f"{counted(int(found.tasks['trainings'].sum()), 'pair')} of trainings"
+    tested = f"{pairs}; {left_out}" if left_out else pairs
     if not conditions:
         return Finding("nothing that could differ", tested, (), UNDECIDED) if left_out else None
     return finding(conditions, on="the variant and the task", effect=_effect(conditions), tested=tested)
@@ -51,8 +52,6 @@ def _condition(row: dict[str, Any]) -> Condition:
 def _effect(conditions: Sequence[Condition]) -> str:
     differ = [condition for condition in conditions if condition.holds is False]
     same, total = sum(condition.holds is True for condition in conditions), len(conditions)
-    words = (
-        f"of {counted(total, 'variant at a task', 'variants at tasks')}, {same} about the same as the LSTM, "
-    )
-    words += f"{len(differ)} not, {total - same - len(differ)} {UNDECIDED}"
+    words = f"of {counted(total, 'comparison')}, {same} about the same, {len(differ)} not, "
+    words += f"{total - same - len(differ)} {UNDECIDED}"
     return f"{words}; {measured_words(differ)}" if differ else words

@@ -94,13 +94,14 @@ def _judgement(found: Variants) -> list[str]:
     judged, sentences = found.judged, []
     if len(judged):
         same, differ = int(judged["same"].sum()), int((judged["verdict"] != "").sum())
-        many = counted(len(judged), "variant at a task", "variants at tasks")
+        comparisons = counted(len(judged), "comparison")
         sentences.append(
-            f"Of {many}, {same} learned about as well as the LSTM, {differ} worse or better, and "
-            f"{len(judged) - same - differ} undecided. Compared are the last held-out losses over what "
-            "knowing nothing costs (at most 1, and 1 where one diverged): about as well where the 95 % "
-            f"interval of the mean difference lies within ±{MARGIN:g}, worse or better where the difference "
-            f"is certain at a false-discovery rate of 5 % over all of them, and beyond {MARGIN:g}."
+            f"Of {comparisons} of a variant with the LSTM at a task, {same} show it about as good, {differ} "
+            f"worse or better; {len(judged) - same - differ} are undecided. Compared are last held-out "
+            "losses over what knowing nothing costs (at most 1, and 1 where one diverged): about as good "
+            f"where the 95 % interval of the mean difference lies within ±{MARGIN:g}, worse or better where "
+            "the difference is certain at a false-discovery rate of 5 % over all of them, and beyond "
+            f"{MARGIN:g}."
         )
     if found.left_out:
         sentences.append(f"Not judged, as neither had learned anything: {found.left_out}.")

@@ -62,13 +62,13 @@ class Variants:
 
     @property
     def left_out(self) -> str:
-        """Where neither had learned anything: "copy_memory, T=10 (all 8) and adding, T=50 (lstm_coupled)"."""
+        """Where neither had learned anything: "copy_memory, T=10 (all) and adding, T=50 (lstm_coupled)"."""
         words = []
         for own, part in groups(self.tasks, ["where"]):
-            cells = list(part.loc[~part["learned"], "cell"])
-            if cells:
-                several = len(cells) == len(part) > 1
-                words.append(f"{own['where']} ({f'all {len(cells)}' if several else listed(cells)})")
+            out, kept = (list(part.loc[part["learned"] == learned, "cell"]) for learned in (False, True))
+            if out:
+                short = f"all but {listed(kept)}" if kept else "all"
+                words.append(f"{own['where']} ({short if len(kept) < len(out) > 1 else listed(out)})")
         return listed(words)
 
 
