@@ -280,6 +280,79 @@ def test_clipping_is_judged_place_by_place_and_a_network_counts_once(tmp_path: P
     ]
 
 
+def clipped_each(
+    ends: dict[float, str], place: str = "parameters", unclipped: str = "diverged", **axes: object
+) -> list[Item]:
+    """Six networks without clipping, and by threshold how they end with it."""
+    none = training("rnn_tanh", unclipped, seeds=range(6), rule="none", threshold=None, **axes)
+    clipped = [
+        training("rnn_tanh", end, seeds=range(6), place=place, threshold=threshold, **axes)
+        for threshold, end in ends.items()
+    ]
+    return [item for part in (none, *clipped) for item in part]
+
+
+def test_the_best_threshold_of_a_network_counts(tmp_path: Path) -> None:
+    """One that solves is enough, however many do not: most of the thresholds hid it."""
+    items = clipped_each(
+        {0.1: "not solved", 1.0: "solved", 10.0: "not solved"}, unclipped="not solved", norm=-9.0
+    )
+    found = verdicts(tmp_path / "run", items)["C4"].finding
+    assert found is not None
+    (condition,) = found.conditions
+    assert (condition.words, condition.effect.value, condition.holds) == (
+        "vanishing in training clipped on parameters", 1.0, False,
+    )  # fmt: skip
+
+
+def test_whoever_is_kept_from_exploding_need_not_solve_its_task(tmp_path: Path) -> None:
+    items = clipped_each({1.0: "not solved"}, gain=1.5, norm=5.0)
+    found = verdicts(tmp_path / "run", items)["C4"].finding
+    assert found is not None
+    (condition,) = found.conditions
+    assert condition.quantity == "of networks that explode, do not when clipped – none of 6 solve the task"
+
+
+def test_a_network_that_ends_far_above_knowing_nothing_has_exploded(tmp_path: Path) -> None:
+    """Whether its numbers overflowed within the steps it had or not."""
+    items = clipped_each({1.0: "not solved"}, gain=1.5, unclipped="not solved", loss=1e9)
+    found = verdicts(tmp_path / "run", items)["C4"].finding
+    assert found is not None
+    (condition,) = found.conditions
+    assert (condition.words, condition.effect.value) == ("explosion in training clipped on parameters", 0.0)
+
+
+def test_networks_that_certainly_fare_differently_are_judged_one_by_one(tmp_path: Path) -> None:
+    """Of one gain all explode when clipped on the state, of the others none: no mean says that."""
+    items = [
+        *clipped_each({1.0: "not solved"}, gain=1.5, norm=5.0, place="state"),
+        *clipped_each({1.0: "diverged"}, gain=2.5, norm=5.0, place="state"),
+    ]
+    found = verdicts(tmp_path / "run", items)["C4"].finding
+    assert found is not None
+    assert [(c.words, c.effect.units, c.holds) for c in found.conditions] == [
+        ("explosion in training of gain 1.5, clipped on the state", 6, True),
+        ("explosion in training of gain 2.5, clipped on the state", 6, False),
+    ]
+    alike = [
+        *clipped_each({1.0: "not solved"}, gain=1.5, norm=5.0),
+        *clipped_each({1.0: "not solved"}, gain=2.5, norm=5.0),
+    ]
+    together = verdicts(tmp_path / "alike", alike)["C4"].finding
+    assert together is not None
+    assert [(c.words, c.effect.units) for c in together.conditions] == [
+        ("explosion in training clipped on parameters", 12)
+    ]
+
+
+def test_what_holds_by_construction_does_not_support_a_claim(tmp_path: Path) -> None:
+    items = [*clipped_pass(9.0, 1.0, 0.1), *clipped_pass(9.0, 1.0, -0.1)]
+    assert verdicts(tmp_path / "run", items)["C4"].verdict == (
+        "undecided for explosion in training and vanishing in training; holds for explosion (check of one "
+        "pass) and vanishing (check of one pass)"
+    )
+
+
 def test_the_best_start_of_each_cell_is_held_against_the_other(tmp_path: Path) -> None:
     """An LSTM that learns under a start that no simple RNN has still learns it."""
     items = [

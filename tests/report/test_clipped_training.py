@@ -17,6 +17,7 @@ from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.report.summaries.clipped_training import clipped_trainings
 from tests.report.synthetic import Item, write_run
+from tests.report.synthetic_claims import training
 
 CLIPPINGS = (
     ("none", "parameters", None),
@@ -61,14 +62,15 @@ def test_who_diverged_and_how_far_the_gradient_reaches(tmp_path: Path) -> None:
     found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", list(trainings()))))
     assert found is not None
     assert found.sentence == (
-        "Without clipping 3 of 6 trainings diverged, in 1 of 2 settings the loss of a batch rose above "
-        "10 times what knowing nothing costs, and 0 trainings solved their task; clipped on the "
-        "parameters 0 of 6 trainings diverged, in 0 of 2 settings the loss of a batch rose above 10 "
-        "times what knowing nothing costs, and 0 trainings solved their task; clipped on the state 0 of "
-        "6 trainings diverged, in 0 of 2 settings the loss of a batch rose above 10 times what knowing "
-        "nothing costs, and 0 trainings solved their task."
+        "Of the networks that explode without clipping, 3 of 3 do not when clipped on the parameters and 3 "
+        "of 3 on the state; of those that do not solve their task without it, 0 of 6 do when clipped on the "
+        "parameters and 0 of 6 on the state."
     )
     assert found.details == (
+        "global_norm on the parameters: 3 of 3 that exploded no longer do (0 of them solve their task), 0 of "
+        "6 that did not solve their task now do.",
+        "per_sample_norm on the state: 3 of 3 that exploded no longer do (0 of them solve their task), 0 of "
+        "6 that did not solve their task now do.",
         "gain 0.8: half-life 4.00 steps before training; after it 4.00 steps without clipping and from 4.00 "
         "steps (global_norm 1) to 8.00 steps (per_sample_norm 0.1 at state) with it.",
         "gain 2.5: half-life beyond T before training; after it beyond T without clipping and from beyond T "
@@ -81,6 +83,36 @@ def test_who_diverged_and_how_far_the_gradient_reaches(tmp_path: Path) -> None:
     kept = rows["0.8", "per_sample_norm", "state", "0.1"]
     assert kept[4:6] == ("0 of 3", "–")
     assert kept[10:13] == ("25 %", "4.00", "8.00")
+
+
+def test_networks_are_counted_beside_themselves_by_their_best_threshold(tmp_path: Path) -> None:
+    """A network solves with 0.1, none with 1; one that solved without clipping does with neither."""
+    none: dict[str, Any] = {"rule": "none", "threshold": None}
+    items = [
+        *training("rnn_tanh", "not solved", seeds=[0, 1], **none),
+        *training("rnn_tanh", "solved", seeds=[2], **none),
+        *training("rnn_tanh", "solved", seeds=[0], threshold=0.1),
+        *training("rnn_tanh", "not solved", seeds=[1, 2], threshold=0.1),
+        *training("rnn_tanh", "not solved", seeds=[0, 1, 2], threshold=1.0),
+        *training("rnn_tanh", "solved", seeds=[7], threshold=1.0),  # beside nothing
+    ]
+    found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", items)))
+    assert found is not None
+    assert found.sentence == (
+        "No network explodes without clipping; of those that do not solve their task without it, 1 of 2 do "
+        "when clipped on the parameters."
+    )
+    assert found.details[0] == (
+        "global_norm on the parameters: 1 of 2 that did not solve their task now do, 0 of 1 that solved "
+        "their task still do."
+    )
+
+
+def test_where_nothing_was_trained_without_clipping_nothing_is_counted(tmp_path: Path) -> None:
+    listed = [item for item in trainings() if item[0].axes["rule"] != "none"]
+    found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", listed)))
+    assert found is not None
+    assert found.sentence == "4 settings under several clippings, none of whose networks was trained without."
 
 
 def test_a_reach_that_was_not_measured_is_unknown_and_not_beyond_t(tmp_path: Path) -> None:
@@ -100,7 +132,7 @@ def test_a_reach_that_was_not_measured_is_unknown_and_not_beyond_t(tmp_path: Pat
     assert found is not None
     assert found.table is not None
     assert drawn is not None
-    assert "after it unknown without clipping and from beyond T" in found.details[1]
+    assert "after it unknown without clipping and from beyond T" in found.details[-1]
     row = next(row for row in found.table.rows if row[:2] == ("2.5", "none"))
     assert row[-4:] == ("beyond T", "–", "0.0100", "–")
     after = drawn.decays[drawn.decays["when"] == "after"]
@@ -115,7 +147,7 @@ def test_one_clipping_is_no_range(tmp_path: Path) -> None:
     listed = [item for item in trainings() if item[0].axes["rule"] in ("none", "global_norm")]
     found = SECTIONS["clipped_training"].answer(Run.read(write_run(tmp_path / "run", listed)))
     assert found is not None
-    assert found.details[0].endswith(
+    assert found.details[1].endswith(
         "after it 4.00 steps without clipping and 4.00 steps (global_norm 1) with it."
     )
 

@@ -8,7 +8,12 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
-from harness.report.summaries.clipped_training import ClippedTrainings, clipped_trainings
+from harness.report.summaries.clipped_training import (
+    THROWN_OFF,
+    ClippedTrainings,
+    by_network,
+    clipped_trainings,
+)
 from harness.report.summaries.grouping import groups, records
 from harness.report.summaries.learning import LOOKED_AT, TRAINED
 from harness.report.tables import Table
@@ -28,9 +33,8 @@ from harness.report.words import (
 )
 
 NONE = "no clipping"
+NONE_EXPLODES, ALL_SOLVE = "No network explodes without clipping", "all solve their task without it"
 PLACES = {"parameters": "the parameters", "state": "the state", "gates": "the gates"}
-BLOWN_UP = 10.0
-"""A batch whose loss is so many times what knowing nothing costs: the network was thrown off."""
 
 
 @question(
@@ -42,7 +46,9 @@ BLOWN_UP = 10.0
         "The same networks, from the same start and on the same batches, are trained under several "
         "clippings: of the finished parameter gradient, which leaves every ∂h_t/∂h_k of that pass as it was, "
         "and on the way back through time. ‖∂h_T/∂h_k‖₂ is measured before the first step and after the "
-        "last; a half-life is the lag at which its typical value has fallen to one half."
+        "last; a half-life is the lag at which its typical value has fallen to one half. A network explodes "
+        f"where it diverges or ends with a held-out loss above {THROWN_OFF:g} times what knowing nothing "
+        "costs; of several rules and thresholds that which leaves it best counts."
     ),
     optional=True,
 )
@@ -52,31 +58,59 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=tuple(_reach(found)),
+        details=(*_by_rule(found), *_reach(found)),
         table=_table(found),
         summary=found.settings,
     )
 
 
 def _sentence(found: ClippedTrainings) -> str:
-    plainly = found.settings["clipped"] == NONE
-    words = [_fate(found.settings[plainly], "without clipping")]
-    for own, part in groups(found.settings[~plainly], ["place"]):
-        words.append(_fate(part, f"clipped on {PLACES.get(str(own['place']), own['place'])}"))
-    sentence = "; ".join(filter(None, words))
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    if found.beside.empty:
+        settings = counted(len(found.settings), "setting")
+        return f"{settings} under several clippings, none of whose networks was trained without."
+    places = [(_place(own["place"]), by_network(part)) for own, part in groups(found.beside, ["place"])]
+    kept = _counted(places, "explodes", True, "kept", "do not")
+    solved = _counted(places, "solves", False, "solved", "do")
+    first = f"Of the networks that explode without clipping, {kept}" if kept else NONE_EXPLODES
+    second = f"of those that do not solve their task without it, {solved}" if solved else ALL_SOLVE
+    return f"{first}; {second}."
 
 
-def _fate(settings: pd.DataFrame, when: str) -> str:
-    if settings.empty:
-        return ""
-    total, diverged = int(settings["trainings"].sum()), int(settings["diverged"].sum())
-    blown = int((settings["worst_loss"] > BLOWN_UP * settings["baseline"]).sum())
-    return (
-        f"{when} {diverged} of {counted(total, 'training')} diverged, in {blown} of "
-        f"{counted(len(settings), 'setting')} the loss of a batch rose above {plain(BLOWN_UP)} times what "
-        f"knowing nothing costs, and {int(settings['solved'].sum())} trainings solved their task"
-    )
+def _counted(places: list[tuple[str, pd.DataFrame]], asked: str, state: bool, told: str, verb: str) -> str:
+    """ "3 of 6 do when clipped on the state and 1 of 3 on the gates"; "" where there is no such network."""
+    words: list[str] = []
+    for place, networks in places:
+        chosen = networks[networks[asked] == state]
+        if len(chosen):
+            then = "" if words else f" {verb} when clipped"
+            words.append(f"{int(chosen[told].sum())} of {len(chosen)}{then} on {place}")
+    return listed(words)
+
+
+def _place(place: object) -> str:
+    return PLACES.get(str(place), str(place))
+
+
+def _by_rule(found: ClippedTrainings) -> list[str]:
+    """Of each rule and place the same counts, and what it costs those that solve their task without it."""
+    sentences = []
+    for own, part in groups(found.beside, ["rule", "place"]):
+        networks = by_network(part)
+        exploding, solving = networks[networks["explodes"]], networks[networks["solves"]]
+        others = networks[~networks["solves"]]
+        words = []
+        if len(exploding):
+            words.append(
+                f"{int(exploding['kept'].sum())} of {len(exploding)} that exploded no longer do "
+                f"({int(exploding['solved'].sum())} of them solve their task)"
+            )
+        if len(others):
+            solved = int(others["solved"].sum())
+            words.append(f"{solved} of {len(others)} that did not solve their task now do")
+        if len(solving):
+            words.append(f"{int(solving['solved'].sum())} of {len(solving)} that solved their task still do")
+        sentences.append(f"{own['rule']} on {_place(own['place'])}: {', '.join(words)}.")
+    return sentences
 
 
 def _reach(found: ClippedTrainings) -> list[str]:
