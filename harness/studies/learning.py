@@ -42,7 +42,7 @@ from harness.studies.training_record import Record
 from harness.training.clipped_pass import clipped_seconds
 from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
-from harness.training.model import SequenceModel
+from harness.training.model import Batch, SequenceModel
 from harness.training.optimizers import OPTIMIZERS, Optimizer
 from harness.training.tasks import TASKS
 from harness.training.through_time import bind_clipped, met_non_finite, why_not_through_time
@@ -74,8 +74,8 @@ class LearningAxes(StudyAxes):
     learning_rate: list[Positive] = [1e-3]
     steps: Size = 2000
     check_every: Size = 100
-    """After how many steps the task is tried on held-out sequences; at eight of these, evenly over
-    the training, the decay is measured again."""
+    """After how many steps the task is tried on held-out sequences, and after the last; at eight of these,
+    evenly over the training, the decay is measured again."""
     samples: Size = 4
     """Sequences that the decay is measured on."""
     seed: list[Seed] = [0, 1, 2]
@@ -101,12 +101,13 @@ class Learning(NetworkStudy):
     finite), last_good_step (of a training that diverged: after how many steps loss and gradients were last
     finite; null where they never were), half_life_before and horizon_before (steps; null where the norm does
     not fall that far), log10_norm_before (at the longest lag), and their like after training: of the last
-    good state where it diverged, null without one; steps_done; training_seconds of the steps alone and
-    checking_seconds of looking at the network in between; clipped_share: what clipping changed, of the steps
-    where it acts on the finished parameter gradient, of the (step, sample) pairs where on the way back;
-    non_finite: how many entries of gradients were NaN or inf, of all that clipping met on the way back and of
-    the finished gradient, with which a training diverges at once.  On the way back "value" makes ± its
-    threshold of an inf; a NaN stays, and so does either under every other rule.
+    good state where it diverged, null without one; steps_done; training_seconds of the steps alone, and
+    checking_seconds of looking at the network in between;
+    clipped_share: what clipping changed, of the steps where it acts on the finished parameter gradient, of
+    the (step, sample) pairs where on the way back; non_finite: how many entries of gradients were NaN or inf,
+    of all that clipping met on the way back and of the finished gradient, with which a training diverges at
+    once.  On the way back "value" makes ± its threshold of an inf; a NaN stays, and so does either under
+    every other rule.
     """
 
     name = "learning"
@@ -163,6 +164,10 @@ class Learning(NetworkStudy):
         optimizer = Optimizer(
             axes["optimizer"], model.weights, axes["learning_rate"], momentum=axes["momentum"]
         )
+
+        def batch_at(number: int) -> Batch:
+            return batch_of(task, number, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
+
         diverged = last_good = None
         non_finite = 0
         try:
@@ -170,15 +175,16 @@ class Learning(NetworkStudy):
             record.watch.start()
             for step in train(
                 model,
-                lambda number: batch_of(task, number, axes["seq_len"], axes["batch_size"], seed=axes["seed"]),
+                batch_at,
                 optimizer,
                 axes["steps"],
                 clipping=rule if rule is not None and rule.place == "parameters" else None,
             ):
                 record.step(step, radius=not self.timing)
-                if step.number % axes["check_every"] == 0 and record.check(step.number):
+                last = step.number == axes["steps"]
+                if (last or step.number % axes["check_every"] == 0) and record.check(step.number):
                     break
-                if step.number == axes["steps"]:
+                if last:
                     record.watch.stop()
         except TrainingDiverged as error:
             diverged, last_good, non_finite = error.step, error.last_good, error.non_finite

@@ -55,6 +55,24 @@ def test_a_task_is_solved_and_the_training_ends() -> None:
     assert 0 < measured("learning", **{**TINY, "steps": 1, "threshold": [1e-4]}).facts["clipped_share"] == 1
 
 
+def test_the_task_is_tried_after_the_last_step_too() -> None:
+    """Whether or not a whole number of intervals ends there."""
+    for steps, check_every, tried in ((3, 100, [3]), (5, 2, [2, 4, 5]), (4, 2, [2, 4])):
+        found = measured("learning", **{**TINY, "steps": steps, "check_every": check_every})
+        assert rows_of(found, "score")["step"].tolist() == tried
+        assert found.facts["steps_done"] == steps
+
+
+def test_a_training_may_be_solved_by_its_last_step() -> None:
+    at = measured("learning", **{**TINY, "check_every": 1}).facts["solved_at_step"]
+    assert isinstance(at, int)
+    assert 1 < at < 300
+    found = measured("learning", **{**TINY, "steps": at, "check_every": 1000})
+    assert (found.facts["solved"], found.facts["solved_at_step"]) == (True, at)
+    decay = rows_of(found, "decay")
+    assert not decay.duplicated(["step", "lag"]).any()
+
+
 def test_the_decay_before_is_the_networks_as_it_starts() -> None:
     found = measured("learning", **{**TINY, "steps": 1})
     assert found.facts["solved"] is False
