@@ -38,7 +38,7 @@ from harness.studies.study import (
     known,
     one_of,
 )
-from harness.studies.training_record import Record
+from harness.studies.training_record import Record, compiled
 from harness.training.clipped_pass import clipped_seconds
 from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
@@ -101,8 +101,8 @@ class Learning(NetworkStudy):
     finite), last_good_step (of a training that diverged: after how many steps loss and gradients were last
     finite; null where they never were), half_life_before and horizon_before (steps; null where the norm does
     not fall that far), log10_norm_before (at the longest lag), and their like after training: of the last
-    good state where it diverged, null without one; steps_done; training_seconds of the steps alone, and
-    checking_seconds of looking at the network in between;
+    good state where it diverged, null without one; steps_done; training_seconds of the steps alone, whatever
+    is compiled being so before the first, and checking_seconds of looking at the network in between;
     clipped_share: what clipping changed, of the steps where it acts on the finished parameter gradient, of
     the (step, sample) pairs where on the way back; non_finite: how many entries of gradients were NaN or inf,
     of all that clipping met on the way back and of the finished gradient, with which a training diverges at
@@ -172,6 +172,7 @@ class Learning(NetworkStudy):
         non_finite = 0
         try:
             before = record.before()
+            compiled(model, batch_at(1))
             record.watch.start()
             for step in train(
                 model,

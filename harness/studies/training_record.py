@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from harness.studies.gradient_decay import chosen_lags
 from harness.studies.rows import Rows
 from harness.training.evaluate import score
 from harness.training.loop import Step
-from harness.training.model import SequenceModel
+from harness.training.model import Batch, SequenceModel
 from harness.training.tasks import Task
+from harness.training.through_time import ThroughTime
 from implementations.registry import CELLS
 
 _OBSERVED = 10
@@ -47,6 +49,18 @@ class Stopwatch:
         if self._since is not None:
             self.seconds += time.perf_counter() - self._since
         self._since = None
+
+
+def compiled(model: SequenceModel, batch: Batch) -> None:
+    """One step on a batch of the training's sizes, and nothing changed by it: whatever is compiled, loaded or
+    imported with the first step is so before the watch starts."""
+    layer = model.layer
+    kept = replace(layer.counts) if isinstance(layer, ThroughTime) else None
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite, the training itself will tell
+        model.loss_and_gradients(batch)
+    model.update(model.weights)
+    if isinstance(layer, ThroughTime) and kept is not None:
+        layer.counts = kept
 
 
 class Record(Rows):

@@ -17,13 +17,13 @@ from harness.gradients import jacobian_decay, summarize_decay
 from harness.initializations import initialize
 from harness.measure import estimate
 from harness.outcome import Measured, Unsupported
-from harness.studies import learning
+from harness.studies import learning, training_record
 from harness.studies.study import STUDIES, Context
 from harness.studies.training_record import spectral_radius
 from harness.training.evaluate import batch_of, score
 from harness.training.model import Batch, Loss, SequenceModel
 from harness.training.tasks import TASKS
-from harness.training.through_time import Counts
+from harness.training.through_time import Counts, met_non_finite
 from implementations.backends.numpy_loop import NumpyLayer
 from implementations.registry import CELLS, load_backend
 from tests.harness.studying import measure, measured, points
@@ -71,6 +71,46 @@ def test_a_training_may_be_solved_by_its_last_step() -> None:
     assert (found.facts["solved"], found.facts["solved_at_step"]) == (True, at)
     decay = rows_of(found, "decay")
     assert not decay.duplicated(["step", "lag"]).any()
+
+
+@pytest.mark.parametrize("rule", ["none", "value"])
+def test_what_the_first_pass_takes_longer_is_no_time_of_training(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a hundred seconds in the first pass, and by one in every other; what comes
+    out is as if that pass had not been."""
+    axes = {**TINY, "rule": [rule], "place": ["state" if rule == "value" else "parameters"]}
+    axes |= {"threshold": [1e-3], "steps": 5}
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    act, passes = SequenceModel.loss_and_gradients, []
+
+    def compiling(model: SequenceModel, batch: Batch) -> Loss:
+        clock.now += 1.0 if passes else 100.0
+        passes.append(batch)
+        return act(model, batch)
+
+    plain = measured("learning", **axes)
+    monkeypatch.setattr(training_record, "time", clock)
+    monkeypatch.setattr(SequenceModel, "loss_and_gradients", compiling)
+    found = measured("learning", **axes)
+    assert found.facts["training_seconds"] == 5.0
+    assert clock.now == 106.0  # and a look at what came of the last step
+    clocked = {"seconds", "training_seconds", "checking_seconds"}
+    for first, second in ((plain.columns, found.columns), (plain.facts, found.facts)):
+        assert {n: v for n, v in first.items() if n not in clocked} == {
+            n: v for n, v in second.items() if n not in clocked
+        }
+
+
+def test_the_first_pass_is_in_no_count_of_clipping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T + 1 places of each of 32 sequences, in three steps and the look at what came of them."""
+    counts: list[Counts] = []
+    monkeypatch.setattr(
+        learning, "met_non_finite", lambda layer: counts.append(layer.counts) or met_non_finite(layer)
+    )
+    measured("learning", **{**TINY, "rule": ["value"], "place": ["state"], "steps": 3})
+    assert counts[0].met == 4 * 7 * 32
 
 
 def test_the_decay_before_is_the_networks_as_it_starts() -> None:
