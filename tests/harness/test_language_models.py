@@ -55,6 +55,39 @@ def test_more_context_tells_more_and_weighs_more() -> None:
     assert models[0].entries == 3
 
 
+def test_what_it_costs_does_not_depend_on_how_the_counts_are_kept() -> None:
+    """Bits per character of a text of its own, as they were with a table of whole contexts."""
+    rng = np.random.default_rng(7)
+    text = np.minimum(rng.geometric(0.25, 3000), 12) - 1
+    text[1::3] = (text[0::3] * 5 + 1) % 12
+    expected = {1: 3.2430983204782207, 2: 2.7917892268144278, 3: 2.7751413963692855, 5: 3.110750482988359}
+    for order, bits in expected.items():
+        model = NGram(text[:2000], 12, order)
+        assert model.bits_per_character(text[2000:]) == pytest.approx(bits, rel=1e-14)
+
+
+def test_its_memory_is_that_of_tables_that_say_nothing_twice() -> None:
+    """Of "0 1 2 0 2 1" a hundred times: 3 characters and 6 pairs, each a byte, each with a count, and where
+    those that go on from each of them begin, and the last end."""
+    text = np.tile([0, 1, 2, 0, 2, 1], 100)
+    model = NGram(text, 3, 2)
+    pairs = {(int(a), int(b)) for a, b in zip(text, text[1:], strict=False)}
+    assert len(pairs) == 5 + 1  # the sixth where one repetition ends and the next begins
+    characters, successors = (2 + 3 + 3), (4 + 6 + 6)
+    assert NGram(text, 3, 1).memory_bytes == characters
+    assert model.memory_bytes == characters + successors
+    # in binary a character's 200 has 8 digits, a pair's 100 (one has 99) 7
+    packed = (3 * (np.log2(3) + 1 + 8) + 6 * (np.log2(3) + 1 + 7)) / 8
+    assert model.memory_bytes_packed == pytest.approx(packed)
+
+
+def test_many_characters_and_counts_take_wider_integers() -> None:
+    text = np.append(np.arange(300), np.zeros(70_000, int))
+    assert NGram(text, 300, 1).memory_bytes == 2 * 2 + 300 * (2 + 4)
+    model = NGram(text, 300, 3)
+    assert model.memory_bytes_packed < model.memory_bytes
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
