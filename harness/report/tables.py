@@ -67,8 +67,26 @@ def verdict_cell(row: Mapping[str, Any]) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """The frame as CSV: what is missing is an empty cell, what looks like a formula is text."""
-    spreadsheet(frame).to_csv(path, index=False, lineterminator="\n")
+    """The frame as CSV: what is missing is an empty cell, what looks like a formula is text.
+
+    A row is a line: a line end inside a text is written as \\n or \\r, two characters.
+    """
+    safe = spreadsheet(frame)
+    for position, name in enumerate(safe.columns):
+        column = safe[name]
+        if pd.api.types.is_numeric_dtype(column):
+            continue
+        if any(_on_a_line(value) is not value for value in column.unique()):
+            safe.isetitem(position, column.map(_on_a_line))
+    header = [_on_a_line(name) for name in safe.columns]
+    safe.to_csv(path, index=False, header=header, lineterminator="\n")
+
+
+def _on_a_line(value: Any) -> Any:
+    """The value itself, but for a text with line ends in it."""
+    if isinstance(value, str) and ("\n" in value or "\r" in value):
+        return value.replace("\r", "\\r").replace("\n", "\\n")
+    return value
 
 
 def write_studies(run: Run, folder: Path) -> list[Written]:

@@ -11,6 +11,7 @@ from harness.case import Case
 from harness.errors import UserError
 from harness.outcome import Failed, Measured, Unsupported
 from harness.report.frames import Run
+from harness.report.tables import write_studies
 from tests.report.synthetic import write_run
 
 
@@ -52,6 +53,20 @@ def test_columns_that_only_some_cases_have(tmp_path: Path) -> None:
     frame = run_of(tmp_path, Measured({"x": [1]}), Measured({"y": ["a", "b"]})).frame("s")
     assert len(frame) == 3
     assert frame["x"].isna().tolist() == [False, True, True]
+
+
+def test_a_text_of_several_lines_is_on_one_in_a_table(tmp_path: Path) -> None:
+    """Of a model that speaks in lines, and of a log; numbers beside them stay as they are."""
+    said = Measured({"x": [1, 2]}, {"said": "def f():\r\n    return 1\n", "order": 3})
+    run = run_of(tmp_path / "run", said, Measured({"x": [3]}, {"said": None}), Failed("SIGSEGV", "a\nb\n"))
+    (tmp_path / "tables").mkdir()
+    write_studies(run, tmp_path / "tables")
+    rows = (tmp_path / "tables" / "s.csv").read_text(encoding="utf-8").split("\n")
+    assert len(rows) == 1 + 2 + 1 + 1 + 1
+    assert rows[1].endswith(",def f():\\r\\n    return 1\\n,3.0,1.0")
+    assert rows[3].endswith(",,,3.0")
+    (failed,) = (tmp_path / "tables" / "not_measured.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert "a\\nb\\n" in failed
 
 
 def test_axes_come_in_the_order_people_name_them(run: Run) -> None:
