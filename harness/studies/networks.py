@@ -27,6 +27,7 @@ from harness.studies.study import (
     once,
     one_of,
 )
+from harness.training.corpora import why_too_short
 from implementations.contract import Parameters
 from implementations.registry import CELLS
 
@@ -75,8 +76,16 @@ class NetworkStudy(Study):
         )
 
     def why_not(self, case: Case, context: Context) -> str | None:
-        """The reason where the initialization cannot be had for the cell."""
-        return why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"]))
+        """The reason where the initialization cannot be had for the cell, or the text is too short."""
+        if reason := why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"])):
+            return reason
+        if (needed := self.characters(case)) == 0:
+            return None
+        return why_too_short(context.corpus, at_least=needed)
+
+    def characters(self, case: Case) -> int:
+        """How long a text must be that this case reads; 0 where it reads none."""
+        return int(case.axes["seq_len"] or 1) if case.axes.get("inputs") == "text" else 0
 
 
 CHARACTERS = 100

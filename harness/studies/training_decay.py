@@ -104,6 +104,10 @@ class TrainingDecay(NetworkStudy):
             max_seconds=context.max_seconds,
         )
 
+    def characters(self, case: Case) -> int:
+        """A sequence and the character after it to learn from, and as many to hold out."""
+        return 2 * (int(case.axes["seq_len"] or 1) + 1)
+
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """The training, and the reading of the text."""
         sizes, steps = Sizes.of(case), int(case.axes["steps"] or 1)
@@ -113,7 +117,7 @@ class TrainingDecay(NetworkStudy):
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:
         axes: dict[str, Any] = dict(case.axes)
-        corpus = read_corpus(context.corpus, at_least=2 * (axes["seq_len"] + 1), different=2)
+        corpus = read_corpus(context.corpus, at_least=self.characters(case), different=2)
         seen, unseen = split(corpus, at_least=axes["seq_len"] + 1)
         parameters = initialized(case)
         table = embedding(len(corpus.vocabulary), parameters.input_size)

@@ -11,6 +11,7 @@ import codecs
 import itertools
 import sysconfig
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +65,7 @@ def read_corpus(path: str | None = None, *, at_least: int = 1, different: int = 
         UserError: the file is missing, a directory, unreadable, empty, binary (NUL bytes, or not UTF-8),
             shorter than `at_least`, or of fewer different characters.
     """
-    if path is None:
-        source, texts = "the Python standard library's source", _standard_library()
-    else:
-        source, texts = path, [_text_of(Path(path))]
+    source, texts = _source(path), _texts(path)
     text = "".join(texts)
     if len(text) < at_least:
         raise UserError(
@@ -86,6 +84,44 @@ def read_corpus(path: str | None = None, *, at_least: int = 1, different: int = 
             remedy="take a text in which the next character is not certain",
         )
     return corpus
+
+
+def why_too_short(path: str | None, *, at_least: int) -> str | None:
+    """Why this corpus does not do for a measurement that needs so many characters; None where it does.
+
+    Raises:
+        UserError: it cannot be read at all.
+    """
+    count = _count(path, None if path is None else _version(Path(path)))
+    if count >= at_least:
+        return None
+    return (
+        f"corpus {_source(path)}: too short, {count} characters where this takes at least {at_least}; "
+        "take a longer text, or a smaller seq_len"
+    )
+
+
+@lru_cache(maxsize=4)
+def _count(path: str | None, version: tuple[int, int] | None) -> int:
+    """Characters of a text, read once for all cases that ask."""
+    return sum(map(len, _texts(path)))
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What changes where a file does; None of one that cannot be looked at, as reading it will say."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _source(path: str | None) -> str:
+    return "the Python standard library's source" if path is None else path
+
+
+def _texts(path: str | None) -> list[str]:
+    return _standard_library() if path is None else [_text_of(Path(path))]
 
 
 def _text_of(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -71,7 +73,7 @@ def test_its_memory_is_that_of_tables_that_say_nothing_twice() -> None:
     those that go on from each of them begin, and the last end."""
     text = np.tile([0, 1, 2, 0, 2, 1], 100)
     model = NGram(text, 3, 2)
-    pairs = {(int(a), int(b)) for a, b in zip(text, text[1:], strict=False)}
+    pairs = {(int(a), int(b)) for a, b in itertools.pairwise(text)}
     assert len(pairs) == 5 + 1  # the sixth where one repetition ends and the next begins
     characters, successors = (2 + 3 + 3), (4 + 6 + 6)
     assert NGram(text, 3, 1).memory_bytes == characters

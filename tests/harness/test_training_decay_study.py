@@ -14,11 +14,12 @@ from harness.errors import UserError
 from harness.gradients import jacobian_decay
 from harness.initializations import initialize
 from harness.inputs import embedding
-from harness.outcome import Unsupported
+from harness.outcome import Measured, Unsupported
 from harness.report import write_report
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.studies.training_decay import measured_steps
+from harness.training.corpora import why_too_short
 from implementations.registry import CELLS
 from tests.harness.studying import SMALL, measure, measured, points
 from tests.report.synthetic import write_run
@@ -192,11 +193,29 @@ def test_what_takes_too_long_is_not_started(corpus: str) -> None:
     assert "the plan allows max_seconds" in found.reason
 
 
-def test_a_text_too_short_is_refused(tmp_path: Path) -> None:
-    short = tmp_path / "short.txt"
-    short.write_text("abc", encoding="utf-8")
-    with pytest.raises(UserError, match="too short"):
-        measured("training_decay", cell=["lstm"], corpus=str(short), **TINY)
+@pytest.mark.parametrize(
+    ("study", "needed"), [("training_decay", 26), ("gradient_decay", 12), ("depth_decay", 12)]
+)
+def test_a_text_too_short_is_unsupported(tmp_path: Path, study: str, needed: int) -> None:
+    """To learn from and hold out, it takes a sequence and one more character, twice."""
+    own = {name: TINY[name] for name in SMALL}
+    axes = TINY if study == "training_decay" else {**own, "inputs": ["text"]}
+    for length in (needed - 1, needed):
+        path = tmp_path / f"{length}.txt"
+        path.write_text(("abc" * needed)[:length], encoding="utf-8")
+        found = measure(study, cell=["lstm"], corpus=str(path), **axes)
+        if length == needed:
+            assert isinstance(found, Measured)
+        else:
+            assert isinstance(found, Unsupported)
+            assert f"too short, {length} characters where this takes at least {needed}" in found.reason
+
+
+def test_a_text_that_grew_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "grows.txt"
+    for length, reason in ((11, True), (12, False)):
+        path.write_text("ab" * 6 if length == 12 else "ab" * 5 + "a", encoding="utf-8")
+        assert (why_too_short(str(path), at_least=12) is not None) == reason
 
 
 def test_a_text_of_one_character_is_refused(tmp_path: Path) -> None:
