@@ -6,7 +6,6 @@ character from all before it, a counting model from the last n − 1.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -42,9 +41,10 @@ from harness.studies.study import (
     StudyAxes,
     one_of,
 )
+from harness.studies.training_record import PRODUCTS_OF_A_RADIUS, Stopwatch, compiled, recurrent_radius
 from harness.training.batches import split, streams, text_batches
-from harness.training.corpora import Corpus, read_corpus
-from harness.training.loop import TrainingDiverged, train
+from harness.training.corpora import Corpus, read_corpus, why_too_short
+from harness.training.loop import Step, TrainingDiverged, train
 from harness.training.model import Batch, SequenceModel
 from harness.training.ngram import NGram, highest_order
 from harness.training.objectives import cross_entropy
@@ -82,17 +82,23 @@ class LanguageModelAxes(StudyAxes):
 
 
 class LanguageModel(Study):
-    """Columns: quantity, step, order, bits_per_character, memory_bytes, entries, seconds.  The quantity of a
-    row is "held_out" (the network after `step` steps; seconds of training so far), "learned" (the batch of
-    that step) or "ngram" (a counting model of that order, its memory and how many counts it holds).
+    """Columns: quantity, step, order, bits_per_character, gradient_norm, clipped_norm, spectral_radius,
+    memory_bytes, memory_bytes_packed, entries, seconds.  The quantity of a row is "held_out" (the network
+    after `step` steps; seconds of training so far), "learned" (the batch of that step, the norm of the
+    parameters' gradient before and after clipping, the spectral radius of W_hh after the step, of a gated
+    cell that of its candidate's block, g of an LSTM, n of a GRU) or "ngram" (a counting model of that order,
+    its memory, a lower bound of it with every number packed bit behind bit, and how many counts it holds).
+    What a row of its kind does not have is null.  How far the gradient of such a network reaches along its
+    training, training_decay measures.
 
     Facts: final_bits_per_character (held out), memory_bytes_of_network (all weights), vocabulary_size,
     highest_order (of the counting models; below `orders` where more cannot be numbered in 63 bits),
-    learned_characters, held_out_characters, training_seconds, said (text drawn from the trained model),
-    diverged_at_step (the first step whose loss, gradient or new weights are not finite) and last_good_step
-    (after how many steps loss and gradients were last finite; null where they never were); non_finite (how
-    many entries of its gradient were NaN or inf: with the first of them it diverges).  A training that
-    diverged is read in its last good state at the end, later readings are left out, and it says nothing.
+    learned_characters, held_out_characters, training_seconds (of the steps alone, whatever is compiled being
+    so before the first), said (text drawn from the trained model), diverged_at_step (the first step whose
+    loss, gradient or new weights are not finite) and last_good_step (after how many steps loss and gradients
+    were last finite; null where they never were); non_finite (how many entries of its gradient were NaN or
+    inf: with the first of them it diverges).  A training that diverged is read in its last good state at the
+    end, later readings are left out, and it says nothing.
     """
 
     name = "language_model"
@@ -102,6 +108,8 @@ class LanguageModel(Study):
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)
         if reason := why_unsupported(axes["initialization"], axes["cell"]):
+            return reason
+        if reason := why_too_short(context.corpus, at_least=2 * _characters(axes)):
             return reason
         return why_not_started(
             context.backend,
@@ -123,17 +131,20 @@ class LanguageModel(Study):
         one = outlook.pass_seconds(cell, held_out, training=False)
         read = (axes["evaluations"] + 1) * (one + characters_seconds(held_out, outlook, training=False))
         readout = steps * characters_seconds(sizes, outlook, training=True)
+        radii = outlook.products(steps * PRODUCTS_OF_A_RADIUS, sizes.hidden_size)
         training = training_seconds(cell, sizes, steps, outlook)
-        return training + readout + read + (axes["orders"] + 1) * reading_seconds(outlook)
+        return training + readout + radii + read + (axes["orders"] + 1) * reading_seconds(outlook)
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)
-        at_least = 2 * (axes["seq_len"] + 1) + HELD_OUT_STREAMS
-        corpus = read_corpus(context.corpus, at_least=at_least, different=2)
-        seen, unseen = split(corpus, at_least=max(axes["seq_len"], HELD_OUT_STREAMS) + 1)
+        at_least = _characters(axes)
+        corpus = read_corpus(context.corpus, at_least=2 * at_least, different=2)
+        seen, unseen = split(corpus, at_least=at_least)
         held_out = streams(unseen[:HELD_OUT_CHARACTERS], HELD_OUT_STREAMS)
         model = self._model(axes, corpus, context)
-        record = Record(model, held_out)
+        text = text_batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"])
+        compiled(model, text(1))
+        record = Record(axes["cell"], model, held_out)
         chosen = {round(axes["steps"] * (i + 1) / axes["evaluations"]) for i in range(axes["evaluations"])}
         diverged = last_good = None
         non_finite = 0
@@ -141,14 +152,12 @@ class LanguageModel(Study):
         try:
             for step in train(
                 model,
-                text_batches(seen, axes["seq_len"], axes["batch_size"], seed=axes["seed"]),
+                text,
                 Optimizer(axes["optimizer"], model.weights, axes["learning_rate"]),
                 axes["steps"],
                 clipping=Clipping("global_norm", axes["threshold"]),
             ):
-                record.append(
-                    quantity="learned", step=step.number, bits_per_character=float(step.loss / np.log(2.0))
-                )
+                record.step(step)
                 if step.number in chosen:
                     record.held_out(step.number)
         except TrainingDiverged as error:
@@ -166,7 +175,7 @@ class LanguageModel(Study):
                 "highest_order": highest,
                 "learned_characters": len(seen),
                 "held_out_characters": int(held_out.targets.size),
-                "training_seconds": record.training_seconds,
+                "training_seconds": record.watch.seconds,
                 "diverged_at_step": diverged,
                 "last_good_step": last_good,
                 "non_finite": non_finite,
@@ -195,26 +204,46 @@ class LanguageModel(Study):
         )
 
 
-class Record(Rows):
-    """The rows of one training; reading held-out text does not count as training time."""
+def _characters(axes: dict[str, Any]) -> int:
+    """Of a text, how many it takes to learn from, and as many to hold out."""
+    return max(int(axes["seq_len"]), HELD_OUT_STREAMS) + 1
 
-    def __init__(self, model: SequenceModel, unseen: Batch) -> None:
+
+class Record(Rows):
+    """The rows of one training; reading held-out text, or looking at W_hh, is no time of training."""
+
+    def __init__(self, cell: str, model: SequenceModel, unseen: Batch) -> None:
         super().__init__(
-            ("quantity", "step", "order", "bits_per_character", "memory_bytes", "entries", "seconds")
+            (
+                *("quantity", "step", "order", "bits_per_character", "gradient_norm", "clipped_norm"),
+                *("spectral_radius", "memory_bytes", "memory_bytes_packed", "entries", "seconds"),
+            )
         )
-        self.model, self.unseen = model, unseen
-        self.training_seconds, self.last_bits = 0.0, float("nan")
-        self._since = time.perf_counter()
+        self.cell, self.model, self.unseen = cell, model, unseen
+        self.watch, self.last_bits = Stopwatch(), float("nan")
+
+    def step(self, done: Step) -> None:
+        """What is known of a step at its end."""
+        self.watch.stop()
+        self.append(
+            quantity="learned",
+            step=done.number,
+            bits_per_character=float(done.loss / np.log(2.0)),
+            gradient_norm=done.gradient_norm,
+            clipped_norm=done.clipped_norm,
+            spectral_radius=recurrent_radius(self.cell, self.model.parameters.weight_hh),
+        )
+        self.watch.start()
 
     def held_out(self, step: int) -> None:
         """Read the held-out text."""
-        self.training_seconds += time.perf_counter() - self._since
+        self.watch.stop()
         with np.errstate(over="ignore", invalid="ignore"):  # a network may have gone off
             self.last_bits = float(self.model.loss(self.unseen) / np.log(2.0))
         self.append(
-            quantity="held_out", step=step, bits_per_character=self.last_bits, seconds=self.training_seconds
+            quantity="held_out", step=step, bits_per_character=self.last_bits, seconds=self.watch.seconds
         )
-        self._since = time.perf_counter()
+        self.watch.start()
 
     def end_with(self, step: int) -> None:
         """Readings after more than `step` steps are left out, and that one is the last."""
@@ -228,6 +257,7 @@ class Record(Rows):
             order=model.order,
             bits_per_character=model.bits_per_character(unseen),
             memory_bytes=model.memory_bytes,
+            memory_bytes_packed=model.memory_bytes_packed,
             entries=model.entries,
         )
 

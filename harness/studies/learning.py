@@ -38,7 +38,7 @@ from harness.studies.study import (
     known,
     one_of,
 )
-from harness.studies.training_record import Record, compiled
+from harness.studies.training_record import PRODUCTS_OF_A_RADIUS, Record, compiled
 from harness.training.clipped_pass import clipped_seconds
 from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
@@ -50,8 +50,6 @@ from implementations.registry import CELLS
 
 CALLS_OF_A_STEP, CALLS_OF_A_GATE = 350.0, 85.0
 """Of NumPy, per step of the sequence, and gate, where clipping acts on the way back, unfused."""
-PRODUCTS_OF_A_RADIUS = 120.0
-"""Products of (H, H) matrices that take as long as the eigenvalues of one, by timing H from 32 to 128."""
 
 
 class LearningAxes(StudyAxes):

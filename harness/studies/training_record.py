@@ -27,6 +27,8 @@ _OBSERVED = 10
 """Name of the random stream of the sequences that the decay is measured on."""
 DECAYS, LAGS_ALONG = 8, 8
 """At how many checks, evenly over a training, the decay is measured along the way, and at how many lags."""
+PRODUCTS_OF_A_RADIUS = 120.0
+"""Products of (H, H) matrices that take as long as the eigenvalues of one, by timing H from 32 to 128."""
 CANDIDATES = ("g", "n")
 """What cells call the gate that proposes the new content, as a simple RNN does with the whole of its W_hh."""
 COLUMNS = (

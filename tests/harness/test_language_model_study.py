@@ -12,15 +12,18 @@ import pytest
 
 from harness.case import Case
 from harness.errors import UserError
+from harness.initializations import initialize
+from harness.outcome import Measured, Unsupported
 from harness.report import write_report
 from harness.report.drawing import style
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
-from harness.studies import language_model
+from harness.studies import language_model, training_record
 from harness.training.batches import streams
 from harness.training.model import SequenceModel
-from tests.harness.studying import measured, points
+from implementations.registry import CELLS
+from tests.harness.studying import measure, measured, points
 from tests.report.synthetic import write_run
 
 TINY: dict[str, Any] = {
@@ -96,10 +99,83 @@ def test_reading_what_is_held_out_is_no_time_of_training(
         clock.now += 1.0
         return loss(model, batch)
 
-    monkeypatch.setattr(language_model, "time", clock)
+    monkeypatch.setattr(training_record, "time", clock)
     monkeypatch.setattr(SequenceModel, "loss", slow)
     assert measured("language_model", corpus=corpus, **TINY).facts["training_seconds"] == 0.0
     assert clock.now == 3.0
+
+
+def test_what_the_first_pass_takes_longer_is_no_time_of_training(
+    corpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a hundred seconds in the first pass, by one in every other, by a thousand
+    in each look at W_hh."""
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    act, passes, radius = SequenceModel.loss_and_gradients, [], training_record.recurrent_radius
+
+    def compiling(model: SequenceModel, batch: Any) -> Any:
+        clock.now += 1.0 if passes else 100.0
+        passes.append(batch)
+        return act(model, batch)
+
+    def looking(cell: str, weight_hh: Any) -> float | None:
+        clock.now += 1000.0
+        return radius(cell, weight_hh)
+
+    plain = measured("language_model", corpus=corpus, **TINY)
+    monkeypatch.setattr(training_record, "time", clock)
+    monkeypatch.setattr(SequenceModel, "loss_and_gradients", compiling)
+    monkeypatch.setattr(language_model, "recurrent_radius", looking)
+    found = measured("language_model", corpus=corpus, **TINY)
+    assert found.facts["training_seconds"] == 40.0
+    assert [s for s in found.columns["seconds"] if s is not None] == [0.0, 20.0, 40.0]
+    assert clock.now == 100.0 + 40.0 + 1.0 + 40 * 1000.0  # and a look at what came of the last step
+    assert found.columns["bits_per_character"] == plain.columns["bits_per_character"]
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "gru"])
+def test_every_step_has_its_gradient_raw_and_clipped_and_the_radius(corpus: str, cell: str) -> None:
+    axes = {**TINY, "cell": [cell], "threshold": 0.05}
+    rows = pd.DataFrame(measured("language_model", corpus=corpus, **axes).columns)
+    steps = rows[rows["quantity"] == "learned"]
+    raw, clipped = (steps[name].to_numpy(float) for name in ("gradient_norm", "clipped_norm"))
+    assert len(raw) == 40
+    np.testing.assert_allclose(clipped, raw * np.minimum(1.0, 0.05 / (raw + 1e-6)), rtol=1e-6)
+    assert (clipped < raw).any()
+    radius = steps["spectral_radius"].to_numpy(float)
+    assert np.isfinite(radius).all()
+    assert len(set(radius)) > 20
+    assert rows[rows["quantity"] != "learned"]["spectral_radius"].isna().all()
+    still = measured("language_model", corpus=corpus, **{**axes, "learning_rate": [1e-30], "steps": 2})
+    start = initialize("pytorch_uniform", cell, 4, 8)
+    block = start.weight_hh if cell == "rnn_tanh" else CELLS[cell].gate(start.weight_hh, "n")
+    found = pd.DataFrame(still.columns)["spectral_radius"].dropna().to_numpy(float)
+    np.testing.assert_allclose(found, np.abs(np.linalg.eigvals(block)).max(), rtol=1e-5)
+
+
+def test_counting_has_its_memory_and_a_lower_bound_of_it(corpus: str) -> None:
+    rows = pd.DataFrame(measured("language_model", corpus=corpus, **TINY).columns)
+    counts = rows[rows["quantity"] == "ngram"]
+    packed, memory = (counts[name].to_numpy(float) for name in ("memory_bytes_packed", "memory_bytes"))
+    assert (packed < memory).all()
+    assert (packed > 0.1 * memory).all()
+
+
+@pytest.mark.parametrize("seq_len", [1, 12, 100])
+def test_a_text_too_short_for_its_sequences_is_unsupported(tmp_path: Path, seq_len: int) -> None:
+    """One character more is enough, also of sequences shorter than what is held out must be."""
+    needed = 2 * (max(seq_len, 32) + 1)
+    axes = {**TINY, "seq_len": [seq_len], "steps": 1, "evaluations": 1}
+    for length in (needed - 1, needed):
+        path = tmp_path / f"{length}.txt"
+        path.write_text(("ab" * needed)[:length], encoding="utf-8")
+        found = measure("language_model", corpus=str(path), **axes)
+        if length == needed:
+            assert isinstance(found, Measured)
+        else:
+            assert isinstance(found, Unsupported)
+            assert f"too short, {length} characters where this takes at least {needed}" in found.reason
 
 
 GONE: dict[str, Any] = {
