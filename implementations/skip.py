@@ -29,7 +29,7 @@ class _Stretch(NamedTuple):
 
 
 class SkipTape(Tape):
-    """The tapes of all stretches, in order."""
+    """The tapes of all stretches, in order; they end with the longest sample."""
 
     def __init__(self, layer: Layer, seq_len: int, batch_size: int, stretches: list[_Stretch]) -> None:
         super().__init__(layer, seq_len, batch_size)
@@ -68,8 +68,9 @@ class SkipLayer(Layer):
         seq_len, batch_size, stops = self._checks.forward(inputs, initial_state, lengths)
         past, state = self._natively.zeros((self.skip, batch_size, self.hidden_size)), initial_state
         outputs, stretches = [], []
-        for start in range(0, seq_len, self.skip):
-            stop = min(start + self.skip, seq_len)
+        ended = seq_len if stops is None else int(stops.max())
+        for start in range(0, ended, self.skip):
+            stop = min(start + self.skip, ended)
             running = _running(stops, start)
             passed = self.layer.forward(
                 self._chosen(self._beside(inputs[start:stop], past[: stop - start]), running, axis=1),
@@ -83,6 +84,7 @@ class SkipLayer(Layer):
             outputs.append(past)
             stretches.append(_Stretch(start, stop, running, passed.tape))
         assert state is not None  # T >= 1
+        outputs += self._nothing(seq_len - ended, batch_size, self.hidden_size)
         output = self._natively(lambda xp, *parts: xp.concatenate(parts, axis=0), *outputs)
         return Forward(output, state, SkipTape(self, seq_len, batch_size, stretches) if training else None)
 
@@ -96,7 +98,7 @@ class SkipLayer(Layer):
             shape = (tape.batch_size, self.hidden_size)
             grad_final_state = tuple(self._natively.zeros(shape) for _ in self.cell.state_names)
         state, from_later = grad_final_state, None
-        inputs: list[Native] = []
+        inputs = self._nothing(tape.seq_len - tape.stretches[-1].stop, tape.batch_size, self.input_size)
         total: dict[str, Native] = {}
         for start, stop, running, inner in reversed(tape.stretches):
             arriving = self._natively.sum(
@@ -121,6 +123,10 @@ class SkipLayer(Layer):
         return Gradients(
             self._natively(lambda xp, *parts: xp.concatenate(parts, axis=0), *inputs), state, total
         )
+
+    def _nothing(self, steps: int, batch_size: int, width: int) -> list[Native]:
+        """Zeros for the steps after every sample's end, where there are such steps."""
+        return [self._natively.zeros((steps, batch_size, width))] if steps else []
 
     def _beside(self, *natives: Native) -> Native:
         return self._natively(lambda xp, *parts: xp.concatenate(parts, axis=2), *natives)

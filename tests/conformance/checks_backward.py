@@ -137,6 +137,13 @@ def check_lengths_backward(backend: Backend, cell: str, dtype: str) -> None:
         assert not found[length:, b].any()
 
 
+def check_lengths_shorter_than_the_inputs_backward(backend: Backend, cell: str, dtype: str) -> None:
+    """Steps in which no sample runs any more take no part, whatever arrives at them."""
+    scene = draw(cell, dtype).but(lengths=np.array([2, 3, 2]))
+    assert_gradients_agree(backend, scene, dtype)
+    assert not gradients(backend, scene, dtype)["grad_inputs"][3:].any()
+
+
 def check_each_length_is_a_run_of_its_own_backward(backend: Backend, cell: str, dtype: str) -> None:
     scene = draw(cell, dtype).but(lengths=np.array([4, 6, 1]))
     found = gradients(backend, scene, dtype)

@@ -25,6 +25,7 @@ SAMPLE = ("lstm", "float32")
 SAMPLE_CHECKS = (
     "check_output",
     "check_lengths",
+    "check_lengths_shorter_than_the_inputs_backward",
     "check_every_parameter_has_its_gradient",
     "check_tape_serves_once",
     "check_update_equals_a_fresh_bind",

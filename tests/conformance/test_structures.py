@@ -27,6 +27,8 @@ from tests.conformance.structured import draw_layers, draw_numbers, expected, re
 SIZES = (7, 3, 4, 4)
 """T, B, I, H: I = H, so that the first layer has a residual connection, too; T is no multiple of a skip."""
 LENGTHS = np.array([2, 7, 5])
+SHORT = np.array([2, 1, 3])
+"""Every sample ends long before the inputs do: the last stretch of a skip has none that runs."""
 WITH_MODULES = ["3 layers", "1 layer, both ways", "2 layers, both ways"]
 STRUCTURES = [
     "3 layers",
@@ -66,7 +68,7 @@ def test_the_reference_is_autograds(cell: str, words: str, sizes: tuple[int, int
     assert_agree(results(stack_of(load_backend("numpy"), cell, words, sizes), numbers), wanted, "float64")
 
 
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("lengths", [None, LENGTHS, SHORT], ids=["whole", "lengths", "short"])
 @pytest.mark.parametrize("words", STRUCTURES[1:])
 def test_every_backend_computes_the_reference(backend: Backend, words: str, lengths: Array | None) -> None:
     if backend.compiles:
@@ -80,13 +82,14 @@ def test_every_backend_computes_the_reference(backend: Backend, words: str, leng
     assert_agree(results(stack_of(backend, "gru", words), numbers, lengths), wanted, "float64")
 
 
+@pytest.mark.parametrize("lengths", [LENGTHS, SHORT], ids=["lengths", "short"])
 @pytest.mark.parametrize("words", STRUCTURES)
-def test_a_sample_of_some_length_is_that_sample_alone(words: str) -> None:
+def test_a_sample_of_some_length_is_that_sample_alone(words: str, lengths: Array) -> None:
     structure = Structure.parse(words)
     numbers = draw_numbers("lstm", structure, SIZES)
     stack = stack_of(load_backend("numpy"), "lstm", words)
-    found = results(stack, numbers, LENGTHS)
-    for b, length in enumerate(LENGTHS):
+    found = results(stack, numbers, lengths)
+    for b, length in enumerate(lengths):
         alone = {
             "inputs": numbers["inputs"][:length, b : b + 1],
             "grad_output": numbers["grad_output"][:length, b : b + 1],
@@ -148,7 +151,7 @@ def test_layers_that_do_not_fit_are_named() -> None:
     assert_raises(ValueError, lambda: Stack(numpy, "gru", plain, "float64", skip=3), "layers[0]")
 
 
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("lengths", [None, LENGTHS, SHORT], ids=["whole", "lengths", "short"])
 @pytest.mark.parametrize("words", WITH_MODULES)
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
 @pytest.mark.parametrize("name", ["torch_stack", pytest.param("cudnn_stack", marks=pytest.mark.cuda)])
