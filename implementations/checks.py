@@ -1,12 +1,13 @@
 """The argument checks that every backend's layer makes, once, so that every backend answers alike.
 
-They look at shapes alone and never touch values.  A failure is a ValueError of one line that names the
-argument, what was expected and what came.
+They look at shapes and dtypes alone and never touch values.  A failure is a ValueError of one line that names
+the argument, what was expected and what came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,23 @@ def check_dtype(dtype: str) -> str:
         return dtype
     hint = did_you_mean(str(dtype), DTYPES)
     raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}{hint}")
+
+
+def check_integer(name: str, value: Any) -> int:
+    """`value` as an int, where it is an integer; ValueError where it is not, as True and 2.0 are not."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be integers, got {value!r}") from None
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a bool, where it is one; ValueError where it is not: "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_num_threads(n: int) -> int:
@@ -84,6 +102,27 @@ def check_update(expected: Mapping[str, Shape], given: Mapping[str, Shape]) -> N
             raise ValueError(f"parameters: unknown {name}; expected {', '.join(expected)}")
 
 
+def check_mapping(parameters: Any, names: Iterable[str], *, besides: str = "") -> None:
+    """Raise ValueError unless what `update` is given maps names to arrays.
+
+    Args:
+        names: of the parameters that are there, in their order.
+        besides: what else is taken, in words.
+    """
+    if not isinstance(parameters, Mapping):
+        first, *_, last = names
+        wanted = f"{besides}a mapping of names ({first}, … {last})"
+        raise ValueError(f"parameters must be {wanted}, got {type(parameters).__name__}")
+
+
+def check_real(argument: str, native: Native) -> None:
+    """Raise ValueError where an array says that it is complex: its imaginary part would be cut off."""
+    dtype = getattr(native, "dtype", None)
+    kind = getattr(dtype, "kind", None)  # of NumPy; torch's dtypes say it themselves, and no name is as cheap
+    if kind == "c" or (kind is None and getattr(dtype, "is_complex", False)):
+        raise ValueError(f"{argument} must be real numbers, got {dtype}")
+
+
 @dataclass(frozen=True)
 class ArgumentChecks:
     """What the arguments of one layer's `forward` and `backward` must look like.
@@ -111,6 +150,7 @@ class ArgumentChecks:
             raise ValueError(
                 f"inputs must be (T, B, I) with T >= 1, B >= 1, I = {self.input_size}, got {shape}"
             )
+        check_real("inputs", inputs)
         seq_len, batch_size, _ = shape
         self.state("initial_state", initial_state, batch_size)
         return seq_len, batch_size, check_lengths(lengths, seq_len, batch_size)
@@ -138,6 +178,7 @@ class ArgumentChecks:
         shape = tuple(self.shape_of(array))
         if shape != expected:
             raise ValueError(f"{argument} must be {axes} = {expected}, got {shape}")
+        check_real(argument, array)
 
 
 def check_lengths(lengths: Any | None, seq_len: int, batch_size: int) -> Array | None:

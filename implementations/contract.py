@@ -63,6 +63,9 @@ class Parameters:
         for name in PARAMETER_NAMES:
             object.__setattr__(self, name, np.asarray(getattr(self, name)))
         object.__setattr__(self, "extras", {k: np.asarray(v) for k, v in self.extras.items()})
+        for name in PARAMETER_NAMES:
+            if name in self.extras:
+                raise ValueError(f"extras must not hold {name}: it is an argument of its own")
         for name in ("weight_ih", "weight_hh"):
             if getattr(self, name).ndim != 2:
                 raise ValueError(

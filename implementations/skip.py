@@ -66,7 +66,8 @@ class SkipLayer(Layer):
         training: bool,
     ) -> Forward:
         seq_len, batch_size, stops = self._checks.forward(inputs, initial_state, lengths)
-        past, state = self._natively.zeros((self.skip, batch_size, self.hidden_size)), initial_state
+        first = (min(self.skip, seq_len), batch_size, self.hidden_size)
+        past, state = self._natively.zeros(first), initial_state
         outputs, stretches = [], []
         ended = seq_len if stops is None else int(stops.max())
         for start in range(0, ended, self.skip):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from implementations.checks import Tape, check_tape, check_update
+from implementations.checks import Tape, check_mapping, check_tape, check_update
 from implementations.contract import Array, Backend, Forward, Gradients, Layer, Native, Parameters, State
 from implementations.natively import Natively
 from implementations.skip import SkipLayer
@@ -39,8 +39,12 @@ def bind_stack(
             connections weight_ih has H further columns, those of h_{t−s}.
         residual, skip: as in :class:`~implementations.structure.Structure`.
 
+    A stack with skips cannot run a sequence in parts: `final_state` does not carry h_{t−s+1…t}, and a pass
+    begins with zeros in their place.
+
     Raises:
-        ValueError: layers that do not fit each other; and what `Backend.bind` raises.
+        ValueError: layers that do not fit each other, residual connections where none adds; and what
+            `Backend.bind` raises.
         UnsupportedCase: the backend's own stacks have no such connections.
     """
     bind = getattr(backend, "bind_stack", None) or partial(Stack, backend)
@@ -105,8 +109,10 @@ class Stack:
         Raises:
             ValueError: a parameter is missing, unknown or of another shape.
         """
+        own = self.parameters
+        check_mapping(parameters, own)
         check_update(
-            {name: np.shape(array) for name, array in self.parameters.items()},
+            {name: np.shape(array) for name, array in own.items()},
             {name: np.shape(array) for name, array in parameters.items()},
         )
         for place, layer in enumerate(self.layers):

@@ -1,4 +1,4 @@
-"""The argument checks of stacked layers, beyond those that each layer makes: they look at shapes alone."""
+"""The argument checks of stacked layers, beyond those that each layer makes: of shapes and dtypes alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from implementations.checks import check_flag, check_real
 from implementations.contract import Cell, Native, Parameters, State
 from implementations.structure import Structure
 
@@ -16,8 +17,14 @@ Sizes = tuple[int, ...]
 def check_layers(
     layers: Sequence[Parameters], *, bidirectional: bool = False, residual: bool = False, skip: int = 0
 ) -> Structure:
-    """How the layers are put together; a ValueError names the place of one that does not fit the others."""
-    directions = 2 if bidirectional else 1
+    """How the layers are put together; a ValueError names the place of one that does not fit the others, or
+    the option that is no such option, or that changes nothing."""
+    if isinstance(layers, Parameters) or not isinstance(layers, Sequence):
+        raise ValueError(f"layers must be a list of Parameters, got {type(layers).__name__}")
+    for place, parameters in enumerate(layers):
+        if not isinstance(parameters, Parameters):
+            raise ValueError(f"layers[{place}] must be Parameters, got {type(parameters).__name__}")
+    directions = 2 if check_flag("bidirectional", bidirectional) else 1
     if not layers or len(layers) % directions:
         raise ValueError(f"layers must be a multiple of {directions} direction(s), got {len(layers)}")
     structure = Structure(len(layers) // directions, bidirectional, residual, skip)
@@ -35,6 +42,8 @@ def check_layers(
                 f"layers[{place}] must have hidden_size {hidden_size} and input_size {wanted}, got "
                 f"{parameters.hidden_size} and {parameters.input_size}"
             )
+    if (reason := structure.why_nothing_is_added(input_size, hidden_size)) is not None:
+        raise ValueError(reason)
     return structure
 
 
@@ -68,12 +77,16 @@ class StackChecks:
                 raise ValueError(
                     f"{argument} {name} must be (L·D, B, H) = {expected}, got {tuple(np.shape(array))}"
                 )
+            check_real(f"{argument} {name}", array)
 
     def output(self, argument: str, array: Native | None, sizes: Sizes) -> None:
         """(T, B, D·H), or None; `sizes` is (T, B)."""
         expected = self._wide(sizes)
-        if array is not None and tuple(np.shape(array)) != expected:
+        if array is None:
+            return
+        if tuple(np.shape(array)) != expected:
             raise ValueError(f"{argument} must be (T, B, D·H) = {expected}, got {tuple(np.shape(array))}")
+        check_real(argument, array)
 
     def masks(self, masks: Sequence[Native] | None, sizes: Sizes) -> Sequence[Native]:
         """L − 1 arrays (T, B, D·H), as they came; none where None."""

@@ -16,10 +16,18 @@ import re
 from dataclasses import dataclass
 from typing import TypedDict
 
+from implementations.checks import check_flag, check_integer
+
+MAX_LAYERS = 1000
+"""Far more than anybody trains; whatever counts layers one by one ends in time."""
+
 _SPELLING = re.compile(
-    r"(?P<layers>[1-9]\d*) layers?(?P<bi>, both ways)?(?P<res>, residual)?(, skip (?P<s>\d+))?"
+    r"(?P<layers>[1-9]\d{,17}) layers?(?P<bi>, both ways)?(?P<res>, residual)?(, skip (?P<s>\d{1,18}))?"
 )
-EXPECTED = '"N layers", then as it applies ", both ways", ", residual" and ", skip S" in this order'
+EXPECTED = (
+    f'"N layers" (at most {MAX_LAYERS}), then as it applies ", both ways", ", residual" and ", skip S" in '
+    "this order"
+)
 
 
 class Options(TypedDict):
@@ -41,7 +49,7 @@ class Structure:
         skip: s, how many steps a skip connection goes back, 2 or more; 0 for none.
 
     Raises:
-        ValueError: a number that is out of range.
+        ValueError: a number that is none, or out of range.
     """
 
     num_layers: int = 1
@@ -50,8 +58,12 @@ class Structure:
     skip: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_layers < 1:
-            raise ValueError(f"num_layers must be at least 1, got {self.num_layers}")
+        for name in ("num_layers", "skip"):
+            object.__setattr__(self, name, check_integer(name, getattr(self, name)))
+        for name in ("bidirectional", "residual"):
+            object.__setattr__(self, name, check_flag(name, getattr(self, name)))
+        if not 1 <= self.num_layers <= MAX_LAYERS:
+            raise ValueError(f"num_layers must be at least 1 and at most {MAX_LAYERS}, got {self.num_layers}")
         if self.skip < 0 or self.skip == 1:
             raise ValueError(f"skip must be 0 (none) or at least 2 steps, got {self.skip}")
 
@@ -62,9 +74,9 @@ class Structure:
         Raises:
             ValueError: words of another form.
         """
-        found = _SPELLING.fullmatch(words)
+        found = _SPELLING.fullmatch(words) if isinstance(words, str) else None
         if found is None:
-            raise ValueError(f"structure must be {EXPECTED}, got {words!r}")
+            raise ValueError(f"structure must be {EXPECTED}, got {repr(words)[:80]}")
         return cls(int(found["layers"]), bool(found["bi"]), bool(found["res"]), int(found["s"] or 0))
 
     def __str__(self) -> str:
@@ -90,3 +102,12 @@ class Structure:
     def adds(self, read: int, written: int) -> bool:
         """Whether a layer that reads vectors of one width and writes those of another adds the two."""
         return self.residual and read == written
+
+    def why_nothing_is_added(self, input_size: int, hidden_size: int) -> str | None:
+        """Why residual connections of these sizes make no difference, or None where they do, or there are
+        none.  The first layer alone may add nothing: those above it read what they write."""
+        written = self.directions * hidden_size
+        if not self.residual or self.num_layers > 1 or self.adds(input_size, written):
+            return None
+        sizes = f"it reads {input_size} and writes {written}"
+        return f"residual adds nothing: no layer reads and writes one width: {sizes}"

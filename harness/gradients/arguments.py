@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from implementations.checks import check_integer
 
-def checked_anchor(anchor: Any, seq_len: int) -> int:
+
+def checked_anchor(anchor: Any, seq_len: int, first: int = 0) -> int:
     """The anchor t, by default T.
 
     Raises:
-        ValueError: not an integer in 0…T.
+        ValueError: not an integer in first…T.
     """
     if anchor is None:
         return seq_len
-    t = _integer("anchor", anchor)
-    if not 0 <= t <= seq_len:
-        raise ValueError(f"anchor must be in 0…{seq_len} (the number of steps), got {t}")
+    t = check_integer("anchor", anchor)
+    if not first <= t <= seq_len:
+        raise ValueError(f"anchor must be in {first}…{seq_len} (the number of steps), got {t}")
     return t
 
 
@@ -32,25 +33,30 @@ def checked_count(name: str, value: Any, size: int) -> int:
     """
     if value is None:
         return size
-    count = _integer(name, value)
+    count = check_integer(name, value)
     if not 1 <= count <= size:
         raise ValueError(f"{name} must be in 1…{size} (the state size), got {count}")
     return count
 
 
-def checked_lags(lags: Iterable[Any] | None, anchor: int) -> NDArray[np.int64]:
-    """Lags, by default 0…anchor.
+def checked_lags(
+    lags: Iterable[Any] | None, anchor: int, lowest: int = 0, highest: int | None = None
+) -> NDArray[np.int64]:
+    """Lags, by default all of lowest…highest; the highest is by default the anchor.
 
     Raises:
-        ValueError: none at all, not integers, not increasing, below 0 or above the anchor.
+        ValueError: none at all, not integers, not increasing, out of that range.
     """
+    highest = anchor if highest is None else highest
     if lags is None:
-        return np.arange(anchor + 1)
-    checked = np.array([_integer("lags", lag) for lag in lags], dtype=np.int64)
+        return np.arange(lowest, highest + 1)
+    if not isinstance(lags, Iterable):
+        raise ValueError(f"lags must be a list of integers, got {lags!r}")
+    checked = np.array([check_integer("lags", lag) for lag in lags], dtype=np.int64)
     if len(checked) == 0:
-        raise ValueError(f"lags must hold at least one lag in 0…{anchor}, got none")
+        raise ValueError(f"lags must hold at least one lag in {lowest}…{highest}, got none")
     for lag in checked:
-        checked_lag(lag, anchor)
+        _in_range(lag, lowest, highest, anchor)
     if (np.diff(checked) <= 0).any():
         place = int(np.argmax(np.diff(checked) <= 0))
         raise ValueError(f"lags must increase, got {checked[place + 1]} after {checked[place]}")
@@ -63,14 +69,17 @@ def checked_lag(lag: Any, anchor: int) -> int:
     Raises:
         ValueError: not an integer in 0…anchor.
     """
-    steps = _integer("lag", lag)
-    if not 0 <= steps <= anchor:
-        raise ValueError(f"lag must be in 0…{anchor} (the anchor), got {steps}")
-    return steps
+    return _in_range(check_integer("lag", lag), 0, anchor, anchor)
 
 
-def _integer(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be integers, got {value!r}") from None
+def require_real(name: str, array: NDArray[Any]) -> None:
+    """Raise ValueError where an array holds anything but real numbers: an imaginary part would be cut off."""
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+
+
+def _in_range(lag: int, lowest: int, highest: int, anchor: int) -> int:
+    if not lowest <= lag <= highest:
+        where = " (the anchor)" if highest == anchor else f" (the anchor is {anchor})"
+        raise ValueError(f"lag must be in {lowest}…{highest}{where}, got {lag}")
+    return lag

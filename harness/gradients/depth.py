@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.gradients.arguments import checked_anchor, checked_lags, require_real
 from harness.gradients.scaled import Scaled, log10_of
 from harness.gradients.threads import threads_for
 from harness.gradients.trajectory import check_finite
@@ -90,10 +91,13 @@ def depth_decay(
     structure = check_layers(layers, bidirectional=bidirectional, residual=residual, skip=skip)
     for place, parameters in enumerate(layers):
         definition.check_parameters(parameters)
-        check_finite({f"layers[{place}].{name}": array for name, array in parameters.arrays().items()})
+        named = {f"layers[{place}].{name}": array for name, array in parameters.arrays().items()}
+        for name, array in named.items():
+            require_real(name, array)
+        check_finite(named)
     inputs = _checked_inputs(inputs, layers[0], structure)
-    t = _checked_anchor(anchor, len(inputs))
-    chosen = _checked_lags(lags, t, len(inputs), structure)
+    t = checked_anchor(anchor, len(inputs), first=1)
+    chosen = checked_lags(lags, t, t - len(inputs) if structure.bidirectional else 0, t - 1)
     norms: dict[tuple[int, int], Array] = {}
     with threads_for(layers[0].hidden_size):
         levels = run(definition, structure, layers, inputs)
@@ -112,28 +116,11 @@ def _log10_norm(rows: Scaled | None, inputs: Array) -> Array:
 
 
 def _checked_inputs(inputs: Array, first: Parameters, structure: Structure) -> Array:
-    inputs = np.asarray(inputs, np.float64)
+    inputs = np.asarray(inputs)
+    require_real("inputs", inputs)
     width = first.input_size - (first.hidden_size if structure.skip else 0)
     if inputs.ndim != 3 or inputs.shape[2] != width or min(inputs.shape) < 1:
         raise ValueError(f"inputs must be (T, B, I) with T >= 1, B >= 1, I = {width}, got {inputs.shape}")
+    inputs = inputs.astype(np.float64)
     check_finite({"inputs": inputs})
     return inputs
-
-
-def _checked_anchor(anchor: int | None, seq_len: int) -> int:
-    t = seq_len if anchor is None else int(anchor)
-    if not 1 <= t <= seq_len:
-        raise ValueError(f"anchor must be in 1…{seq_len} (the number of steps), got {anchor}")
-    return t
-
-
-def _checked_lags(
-    lags: Iterable[int] | None, anchor: int, seq_len: int, structure: Structure
-) -> NDArray[np.int64]:
-    lowest, highest = (anchor - seq_len if structure.bidirectional else 0), anchor - 1
-    if lags is None:
-        return np.arange(lowest, highest + 1)
-    chosen = np.array(list(lags), dtype=np.int64)
-    if len(chosen) == 0 or (np.diff(chosen) <= 0).any() or chosen[0] < lowest or chosen[-1] > highest:
-        raise ValueError(f"lags must increase and lie in {lowest}…{highest}, got {chosen.tolist()}")
-    return chosen

@@ -60,6 +60,14 @@ def test_arrays_and_back_with_extras() -> None:
         Parameters.from_arrays({k: given[k] for k in ("weight_ih", "bias_ih")})
 
 
+@pytest.mark.parametrize("name", PARAMETER_NAMES)
+def test_an_extra_does_not_take_a_parameters_place(name: str) -> None:
+    """`arrays()` would hold the extra and `weight_hh` another."""
+    given = arrays()
+    with pytest.raises(ValueError, match=f"extras must not hold {name}"):
+        Parameters(**given, extras={name: 0 * given[name]})
+
+
 def test_astype_copies_extras_too() -> None:
     parameters = Parameters.from_arrays({**arrays(), "weight_peephole": np.ones((3, 3))})
     narrow = parameters.astype("float32")

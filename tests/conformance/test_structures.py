@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,92 @@ def test_structures_are_spelled_and_read() -> None:
         assert_raises(ValueError, lambda wrong=wrong: Structure.parse(wrong), "structure must be")
     assert_raises(ValueError, lambda: Structure(skip=1), "skip must be")
     assert_raises(ValueError, lambda: Structure(num_layers=0), "num_layers must be")
+
+
+@pytest.mark.parametrize("wrong", [1.5, 2.0, True, np.True_, "2", None])
+def test_a_number_of_a_structure_is_an_integer(wrong: Any) -> None:
+    assert_raises(ValueError, lambda: Structure(wrong), f"num_layers must be integers, got {wrong!r}")
+    assert_raises(ValueError, lambda: Structure(2, skip=wrong), f"skip must be integers, got {wrong!r}")
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, None])
+def test_a_flag_of_a_structure_is_true_or_false(wrong: Any) -> None:
+    for flag in ("bidirectional", "residual"):
+        words = f"{flag} must be True or False, got {wrong!r}"
+        assert_raises(ValueError, lambda flag=flag: Structure(2, **{flag: wrong}), words)
+        layers = draw_layers("gru", Structure(2), 4, 4)
+        numpy = load_backend("numpy")
+        assert_raises(ValueError, partial(Stack, numpy, "gru", layers, "float64", **{flag: wrong}), words)
+    assert Structure(np.int64(2), residual=np.True_) == Structure(2, residual=True)
+
+
+@pytest.mark.parametrize("words", [None, 2, "1000000000 layers", "9" * 5000 + " layers"])
+def test_a_structure_beyond_all_bounds_is_refused(words: Any) -> None:
+    """At once: a thousand million layers would be counted one by one."""
+    assert_raises(ValueError, lambda: Structure.parse(words), "at most 1000")
+    assert_raises(ValueError, lambda: Structure(1001), "at most 1000")
+    assert Structure.parse("1000 layers").num_layers == 1000
+
+
+def test_a_skip_far_longer_than_the_sequence_takes_no_memory() -> None:
+    numbers = draw_numbers("gru", Structure(), SIZES)
+    layers = draw_layers("gru", Structure(skip=9), *SIZES[2:])
+    far, near = (bind_stack(load_backend("numpy"), "gru", layers, "float64", skip=s) for s in (10**15, 9))
+    np.testing.assert_array_equal(results(far, numbers)["output"], results(near, numbers)["output"])
+
+
+def test_a_residual_connection_that_adds_nothing_is_refused() -> None:
+    """It would be measured under a name of its own, and be the plain layer."""
+    numpy = load_backend("numpy")
+    for structure, written in ((Structure(residual=True), 8), (Structure(1, True, True), 16)):
+        layers = draw_layers("gru", structure, 3, 8)
+        bind = partial(bind_stack, numpy, "gru", layers, "float64", **structure.options)
+        assert_raises(ValueError, bind, f"reads and writes one width: it reads 3 and writes {written}")
+    for words in ("2 layers, residual", "1 layer, residual, skip 2"):
+        structure = Structure.parse(words)
+        width = 3 if structure.num_layers > 1 else 8  # the first layer alone may add nothing
+        stack_of(numpy, "gru", words, (4, 2, width, 8))
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "torch_stack"])
+def test_an_update_that_is_no_mapping_is_named(name: str) -> None:
+    stack = stack_of(load_backend(name), "gru", "2 layers")
+    for wrong in (draw_layers("gru", Structure(2), 4, 4), draw_layers("gru", Structure(), 4, 4)[0], None):
+        got = type(wrong).__name__
+        words = f"parameters must be a mapping of names (weight_ih_l0, … bias_hh_l1), got {got}"
+        assert_raises(ValueError, lambda wrong=wrong: stack.update(wrong), words)
+
+
+def test_a_torch_layers_update_that_is_no_mapping_is_named() -> None:
+    layer = load_backend("torch").bind("gru", draw_layers("gru", Structure(), 4, 4)[0], "float64")
+    words = "parameters must be Parameters or a mapping of names (weight_ih, … bias_hh), got list"
+    assert_raises(ValueError, lambda: layer.update([]), words)
+
+
+def test_layers_that_are_no_parameters_are_named() -> None:
+    numpy, one = load_backend("numpy"), draw_layers("gru", Structure(), 4, 4)[0]
+    for wrong, words in (
+        (one, "layers must be a list of Parameters, got Parameters"),
+        ([one.arrays()], "layers[0] must be Parameters, got dict"),
+        (3, "layers must be a list of Parameters, got int"),
+    ):
+        assert_raises(ValueError, lambda wrong=wrong: bind_stack(numpy, "gru", wrong, "float64"), words)
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch", "torch_stack"])
+def test_complex_numbers_are_refused_and_not_cut(name: str) -> None:
+    backend = load_backend(name)
+    stack = stack_of(backend, "gru", "2 layers")
+    inputs = np.ones(SIZES[:3], complex)
+    wrong, right = ((torch.from_numpy(a) if "torch" in name else a) for a in (inputs, inputs.real.copy()))
+    state = wrong[:2, :, :4]
+    for training in (False, True):
+        forward = partial(stack.forward, training=training)
+        assert_raises(ValueError, partial(forward, wrong), "inputs must be real numbers, got")
+        assert_raises(ValueError, partial(forward, right, (state,)), "initial_state h must be real")
+    tape = stack.forward(right, training=True).tape
+    assert_raises(ValueError, lambda: stack.backward(tape, wrong), "grad_output must be real numbers, got")
+    assert_raises(ValueError, lambda: stack.backward(tape, None, (state,)), "grad_final_state h must be real")
 
 
 def test_layers_that_do_not_fit_are_named() -> None:

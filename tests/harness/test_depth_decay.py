@@ -25,7 +25,7 @@ STRUCTURES = [
 ]
 
 
-def scalar(recurrent: float, read: list[float]) -> Parameters:
+def scalar(recurrent: complex, read: list[float]) -> Parameters:
     """A linear unit: h_t = recurrent·h_{t−1} + read·(what it reads)."""
     return Parameters(np.array([read]), np.array([[recurrent]]), np.zeros(1), np.zeros(1))
 
@@ -126,8 +126,26 @@ def test_the_first_layer_starts_as_a_single_one_and_a_skip_keeps_the_variance() 
         ({"inputs": np.ones((4, 1, 2))}, "inputs must be"),
         ({"inputs": np.full((4, 1, 1), np.nan)}, "inputs must be finite"),
         ({"anchor": 5}, "anchor"),
-        ({"lags": [-1, 2]}, "lags"),
-        ({"lags": [2, 2]}, "lags"),
+        ({"lags": [-1, 2]}, "lag must be in 0…3 .*, got -1"),
+        ({"lags": [2, 2]}, "lags must increase, got 2 after 2"),
+        ({"lags": []}, "lags must hold at least one lag in 0…3"),
+        ({"lags": [4]}, "lag must be in 0…3"),
+        ({"lags": [1.5]}, "lags must be integers, got 1.5"),
+        ({"lags": [True]}, "lags must be integers, got True"),
+        ({"lags": ["a"]}, "lags must be integers, got 'a'"),
+        ({"lags": 3}, "lags must be a list of integers, got 3"),
+        ({"anchor": 0}, r"anchor must be in 1…4 \(the number of steps\), got 0"),
+        ({"anchor": 2.5}, "anchor must be integers, got 2.5"),
+        ({"anchor": True}, "anchor must be integers, got True"),
+        ({"anchor": "a"}, "anchor must be integers, got 'a'"),
+        ({"inputs": np.ones((4, 1, 1), complex)}, "inputs must be real numbers, got complex128"),
+        ({"inputs": [[["a"]]]}, "inputs must be real numbers, got <U1"),
+        (
+            {"layers": [scalar(0.5 + 1j, [1.0])]},
+            r"layers\[0\].weight_hh must be real numbers, got complex128",
+        ),
+        ({"residual": "yes"}, "residual must be True or False, got 'yes'"),
+        ({"skip": 2.5}, "skip must be integers, got 2.5"),
         ({"layers": [scalar(np.inf, [1.0])]}, "weight_hh must be finite"),
         ({"skip": 1}, "skip"),
     ],
@@ -136,6 +154,14 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], named: str) -> Non
     given = {"layers": [scalar(0.5, [1.0])], "inputs": ones(4), **change}
     with pytest.raises(ValueError, match=named):
         depth_decay("rnn_linear", **given)
+
+
+def test_lags_below_zero_are_those_of_a_structure_that_reads_both_ways() -> None:
+    layers = [scalar(0.5, [1.0])] * 2
+    found = depth_decay("rnn_linear", layers, ones(4), bidirectional=True, anchor=2, lags=[-2, 0, 1])
+    assert found.lags.tolist() == [-2, 0, 1]
+    with pytest.raises(ValueError, match="lag must be in -2…1"):
+        depth_decay("rnn_linear", layers, ones(4), bidirectional=True, anchor=2, lags=[-3])
 
 
 def test_divergence_is_reported_with_its_step() -> None:

@@ -342,6 +342,8 @@ def test_the_frame_is_tidy() -> None:
         ({"lags": [1, 10]}, r"lag must be in 0…9 \(the anchor\), got 10"),
         ({"lags": [5], "anchor": 4}, "lag must be in 0…4"),
         ({"lags": [1.5]}, "lags must be integers, got 1.5"),
+        ({"lags": [True]}, "lags must be integers, got True"),
+        ({"lags": 3}, "lags must be a list of integers, got 3"),
         ({"anchor": 10}, "anchor must be in 0…9"),
         ({"blocks": ("cc",)}, r"rnn_tanh has no block 'cc'.*\(it has hh, ss\)"),
         ({"blocks": ()}, "blocks must name at least one of hh, ss"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from implementations.checks import ArgumentChecks, Tape, check_bind, check_tape, check_update
+from implementations.checks import ArgumentChecks, Tape, check_bind, check_mapping, check_tape, check_update
 from implementations.contract import Array, Cell, Forward, Gradients, Layer, Parameters, UnsupportedCase
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class TorchLayer(Layer):
         if isinstance(parameters, Parameters):
             arrays = parameters.arrays().items()
             parameters = {name: self.backend.to_native(array, self.dtype) for name, array in arrays}
+        check_mapping(parameters, self._weights, besides="Parameters or ")
         check_update(
             {name: tuple(weight.shape) for name, weight in self._weights.items()},
             {name: tuple(tensor.shape) for name, tensor in parameters.items()},

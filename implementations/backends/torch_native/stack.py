@@ -15,7 +15,7 @@ import torch
 from implementations.backends.torch_native.backend import TorchBackend
 from implementations.backends.torch_native.cudnn import CudnnBackend
 from implementations.backends.torch_native.layer import MODULES, State, TorchLayer
-from implementations.checks import ArgumentChecks, check_bind
+from implementations.checks import ArgumentChecks, check_bind, check_mapping
 from implementations.contract import Native, Parameters, UnsupportedCase
 from implementations.stack_checks import StackChecks, check_layers
 from implementations.structure import Structure
@@ -96,6 +96,11 @@ class FusedStack(TorchLayer):
         }
         self._bind(backend, definition, dtype, module, {name: name for name in arrays})
         self.update({name: backend.to_native(array, dtype) for name, array in arrays.items()})
+
+    def update(self, parameters: Any) -> None:
+        """New values of all parameters, by the module's own names; one layer's `Parameters` are refused."""
+        check_mapping(parameters, self._weights)
+        super().update(parameters)
 
     def forward(
         self,
