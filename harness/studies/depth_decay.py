@@ -52,6 +52,12 @@ class DepthDecayStudy(NetworkStudy):
     question = "How far does the gradient reach through time and depth?"
     Axes: ClassVar[type[StudyAxes]] = DepthDecayAxes
 
+    def why_not(self, case: Case, context: Context) -> str | None:
+        """The reason where the initialization cannot be had, or residual connections make no difference."""
+        structure, sizes = Structure.parse(str(case.axes["structure"])), Sizes.of(case)
+        refused = super().why_not(case, context)
+        return refused or structure.why_nothing_is_added(sizes.input_size, sizes.hidden_size)
+
     def seconds(self, case: Case, outlook: Outlook) -> float:
         """A sweep down from every layer; B·D·H rows, each at the cost of a step's backward."""
         structure, sizes = Structure.parse(str(case.axes["structure"])), Sizes.of(case)

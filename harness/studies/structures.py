@@ -62,6 +62,7 @@ class Structures(PassStudy):
         structure, training, backend = _structure(case), is_training(case), context.backend
         reason = (
             backend.why_unsupported(cell, dtype, training=training, **vars(sizes))
+            or structure.why_nothing_is_added(sizes.input_size, sizes.hidden_size)
             or why_no_stack(backend, structure)
             or why_too_large(structure_work(cell, dtype, structure, sizes, training=training))
         )

@@ -12,7 +12,7 @@ from harness.measure.agreement import Disagreement
 from harness.measure.outlook import Outlook, Rates
 from harness.measure.structured import StackProblem, count_parameters, equal_hidden_size, structure_work
 from harness.measure.work import Sizes
-from harness.outcome import Measured
+from harness.outcome import Measured, Unsupported
 from harness.plan import checked
 from harness.studies.depth_decay import chosen_lags
 from harness.studies.study import STUDIES, Context
@@ -20,6 +20,7 @@ from implementations.hints import Hint
 from implementations.registry import load_backend
 from implementations.structure import Structure
 from tests.harness.studying import SMALL, measured, points
+from tests.harness.studying import measure as measure_one
 
 PASS = {
     "backend": ["numpy"],
@@ -118,6 +119,18 @@ def test_what_a_backend_lacks_is_a_reason() -> None:
     slow = Context(load_backend("naive"), 1, None, 0.02, 1e-4)
     (point, *_) = points("structures", **{**PASS, "backend": ["naive"]}, structure=["4 layers"])
     assert "max_seconds" in str(STUDIES["structures"].why_not(Case("structures", point), slow))
+
+
+def test_a_residual_connection_that_adds_nothing_is_a_reason() -> None:
+    """Before anything is bound: it would be one layer under another name, or a failure."""
+    words, sizes = "1 layer, residual", {"input_size": 3, "hidden_size": [8]}
+    (point, *_) = points("structures", structure=[words], **{**PASS, **sizes})
+    context = Context(load_backend("numpy"), 1, None, 0.02, 60.0)
+    assert "reads 3 and writes 8" in str(STUDIES["structures"].why_not(Case("structures", point), context))
+    found = measure_one("depth_decay", cell=["gru"], structure=[words], **{**SMALL, **sizes})
+    assert isinstance(found, Unsupported)
+    assert "reads 3 and writes 8" in found.reason
+    measured("depth_decay", cell=["gru"], structure=[words], **SMALL)  # I = H
 
 
 def test_a_misspelt_structure_is_refused_with_its_place() -> None:
