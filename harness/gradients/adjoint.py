@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from harness.clipping import Clipping
 from harness.gradients.factors import Slopes
-from harness.gradients.namespace import as_float64, cast_like, namespace_of
-from harness.gradients.onestep import gates_pass_on
+from harness.gradients.namespace import cast_like, namespace_of
+from harness.gradients.onestep import DenseStep, gates_pass_on
 from harness.gradients.pulled import Pulled, checked, log10_norms, plain, plain_weight
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
 from implementations.contract import Parameters
@@ -143,17 +143,24 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
     at_state, at_gates = (
         clipping if clipping is not None and clipping.place == place else None for place in ("state", "gates")
     )
+    if at_gates is not None and isinstance(slopes.step, DenseStep):
+        raise ValueError(
+            f"clipping at place 'gates' cannot be had for {trajectory.cell.name}: it has no structured form"
+        )
     norms, clipped, non_finite = [], [], []
     delta = Pulled.of([own[-1][:, None] for own in native])
     for k in range(trajectory.seq_len, -1, -1):
         if k < trajectory.seq_len:
             of_step = slopes.of(k + 1)
-            exponent = delta.exponent
-            delta, reached = delta.through(slopes.step, of_step)
+            before = delta
+            delta, reached = before.through(slopes.step, of_step)
             # Parameter gradients sum over the samples, and so need δ in plain numbers.
-            reached = _in_plain(reached, exponent)
-            if at_gates is not None:
-                delta, reached, changed, count = _clip_gates(delta, reached, of_step, slopes, at_gates)
+            if at_gates is None:
+                reached = _in_plain(reached, before.exponent)
+            else:
+                delta, reached, changed, count = _clip_gates(
+                    before, delta, reached, of_step, slopes, at_gates
+                )
                 clipped.append(changed)
                 non_finite.append(count)
             _add(trajectory, gradients, k + 1, reached, of_step, slopes)
@@ -176,28 +183,41 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
 
 
 def _clip_gates(
-    delta: Pulled,
+    before: Pulled,
+    came: Pulled,
     reached: tuple[Native, ...],
     of_step: tuple[Native, ...],
     slopes: Slopes,
     clipping: Clipping,
 ) -> tuple[Pulled, tuple[Native, ...], Native, Native]:
-    """δ without what the rule took off the gates, what is left at them; which samples; entries not finite.
+    """δ with what the rule left of the gates, that alone; which samples; how many entries are not finite.
 
     Args:
-        reached: in plain numbers.
+        before, came: δ on either side of the step, unclipped.
+        reached: see `OneStep.pull`, of the rows of `before.parts`.
+
+    What goes through the gates and what goes past them are taken by themselves: the difference to `came`
+    would drown in what the rule took off.
     """
-    gates = reached[0]
-    xp = namespace_of(gates)
-    wide = as_float64(gates[:, 0])
+    wide = plain(reached[0][:, 0], before.exponent[:, 0])
+    xp = namespace_of(wide)
     new = clipping.clip({"gates": wide})["gates"]
     changed = ((new != wide) & ~xp.isnan(wide)).any(1)
-    new = xp.where(changed[:, None], cast_like(new, gates), gates[:, 0])[:, None]
-    less, _ = slopes.step.through_gates(new - gates, of_step)
-    others = [xp.zeros_like(part) for part in delta.parts[1:]]
-    # what the gates pass on is linear in their gradient
-    delta = delta.plus(Pulled.of([less, *others]))
-    return delta, (new, slopes.step.through_gates(new, of_step)[1]), changed, (~xp.isfinite(wide)).sum()
+    left = Pulled.of([new[:, None]])
+    rows = cast_like(left.parts[0], reached[0])
+    through, at_hidden = slopes.step.through_gates(rows, of_step)
+    past = slopes.step.past_gates(before.parts, of_step)
+    others = [xp.zeros_like(part) for part in came.parts[1:]]
+    delta = (
+        Pulled.of([past, *others], before.exponent)
+        .plus(Pulled.of([xp.zeros_like(through), *came.parts[1:]], came.exponent))
+        .plus(Pulled.of([through, *others], left.exponent))
+    )
+    clipped, unclipped = _in_plain((rows, at_hidden), left.exponent), _in_plain(reached, before.exponent)
+    reached = tuple(
+        xp.where(changed[:, None, None], new, old) for new, old in zip(clipped, unclipped, strict=True)
+    )
+    return delta.where(changed, came), reached, changed, (~xp.isfinite(wide)).sum()
 
 
 def _in_plain(reached: tuple[Native, ...], exponent: Native) -> tuple[Native, ...]:

@@ -59,6 +59,15 @@ class Pulled:
         mine, its = (power_of_two(one.exponent - top, self.parts[0])[..., None] for one in (self, other))
         return Pulled.of([a * mine + b * its for a, b in zip(self.parts, other.parts, strict=True)], top)
 
+    def where(self, chosen: Native, other: Pulled) -> Pulled:
+        """These rows in the samples `chosen` (B,), those of `other` elsewhere."""
+        xp = namespace_of(self.exponent)
+        parts = zip(self.parts, other.parts, strict=True)
+        return Pulled(
+            tuple(xp.where(chosen[:, None, None], mine, its) for mine, its in parts),
+            xp.where(chosen[:, None], self.exponent, other.exponent),
+        )
+
     def at(self, top: Native) -> tuple[Native, ...]:
         """Per state (B, R, H), at a common exponent that is not below any other's."""
         factor = power_of_two(self.exponent - top, self.parts[0])[..., None]

@@ -233,9 +233,11 @@ class AtGates(ThroughTime):
                 total,
                 step.from_gates(clipped[:, None], of_step, tape.inputs[t - 1], tape.states[t - 1]),
             )
-            # what the gates pass on to h is linear in their gradient: take off what clipping took off
-            less, _ = step.through_gates((gates - clipped)[:, None], of_step)
-            delta = _sum((back[0] - less[:, 0], *back[1:]), direct[t - 1])
+            # Made of its two parts: the difference to `back` would drown in what clipping took off.
+            through, _ = step.through_gates(clipped[:, None], of_step)
+            to_h = (step.past_gates([part[:, None] for part in delta], of_step) + through)[:, 0]
+            to_h = np.where((clipped != gates).any(axis=1, keepdims=True), to_h, back[0])
+            delta = _sum((to_h, *back[1:]), direct[t - 1])
         return np.stack(inputs[::-1]), delta, total
 
 

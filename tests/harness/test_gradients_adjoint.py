@@ -105,6 +105,38 @@ def test_clamping_at_each_step_of_a_growing_scalar(w: float, threshold: float) -
     np.testing.assert_array_equal(adjoint.clipped[::-1, 0], 0.2 * abs(w) ** np.arange(91) > threshold)
 
 
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sent", [1e4, 1e10, 1e20, 1e30])
+def test_a_gate_that_clips_by_far_keeps_what_it_leaves(sent: float, dtype: str, device: str) -> None:
+    """h' = h/2, 1 is the limit at the gate: δ_k = 2^−(T−k) below T, however large δ_T."""
+    adjoint = adjoint_decay(
+        "rnn_linear",
+        scalar(0.5),
+        np.zeros((3, 1, 1)),
+        grad_final_state=(np.full((1, 1), sent),),
+        clipping=Clipping("value", 1.0, place="gates"),
+        dtype=dtype,
+        device=device,
+    )
+    np.testing.assert_allclose(10 ** adjoint.log10_total[:3, 0], [0.125, 0.25, 0.5], rtol=1e-6)
+    np.testing.assert_array_equal(adjoint.clipped[:, 0], [False, False, False, True])
+
+
+def test_gates_beyond_single_precision_are_clipped_by_their_norm() -> None:
+    """h' = 20 h, 1e38 is the limit: what reaches the second gate is 2e39."""
+    adjoint = adjoint_decay(
+        "rnn_linear",
+        scalar(20.0),
+        np.zeros((2, 1, 1)),
+        grad_final_state=(np.full((1, 1), 3e38),),
+        clipping=Clipping("global_norm_pascanu", 1e38, place="gates"),
+        dtype="float32",
+    )
+    np.testing.assert_allclose(adjoint.log10_total[:2, 0], np.log10(2e39), rtol=1e-6)
+    assert adjoint.non_finite == 0
+
+
 @pytest.mark.parametrize("rule", ["value", "per_sample_norm", "per_tensor_norm", "global_norm"])
 def test_state_clipping_bounds_every_delta_and_spares_small_ones(rule: str) -> None:
     parameters, inputs, grad_output, final = draw("lstm", seq_len=30, gain=4.0)

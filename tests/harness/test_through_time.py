@@ -11,9 +11,11 @@ import torch
 
 from harness.clipping import Clipping
 from harness.gradients import adjoint_decay
+from harness.gradients.onestep import gates_pass_on
 from harness.initializations import initialize
 from harness.training.through_time import bind_clipped, why_not_through_time
-from implementations.contract import BackendUnavailable, TapeUsed
+from implementations.cells.rnn import TANH, SimpleRNN
+from implementations.contract import BackendUnavailable, Parameters, StepGradients, TapeUsed
 from implementations.registry import CELLS, load_backend
 
 T, B, WIDTH, H = 7, 3, 2, 4
@@ -25,20 +27,20 @@ def scene(cell: str) -> tuple[Any, np.ndarray, np.ndarray]:
     return parameters, rng.standard_normal((T, B, WIDTH)), rng.standard_normal((T, B, H))
 
 
-def bound(backend: str, cell: str, clipping: Clipping) -> Any:
+def bound(backend: str, cell: str, clipping: Clipping, dtype: str = "float64") -> Any:
     try:
         loaded = load_backend(backend)
     except BackendUnavailable as error:
         pytest.skip(str(error))
-    if reason := loaded.why_unsupported(cell, "float64", training=True):
+    if reason := loaded.why_unsupported(cell, dtype, training=True):
         pytest.skip(reason)
-    return bind_clipped(loaded, cell, scene(cell)[0], "float64", clipping)
+    return bind_clipped(loaded, cell, scene(cell)[0], dtype, clipping)
 
 
 def back(layer: Any, inputs: np.ndarray, grad_output: np.ndarray) -> Any:
-    native = layer.backend.to_native
-    forward = layer.forward(native(inputs), training=True)
-    return layer.backward(forward.tape, native(grad_output))
+    inputs, grad_output = (layer.backend.to_native(a.astype(layer.dtype)) for a in (inputs, grad_output))
+    forward = layer.forward(inputs, training=True)
+    return layer.backward(forward.tape, grad_output)
 
 
 RULES = [
@@ -69,6 +71,77 @@ def test_it_is_the_analytic_recurrence(cell: str, rule: Clipping, backend: str) 
     np.testing.assert_allclose(delta_0, 10.0 ** expected.log10_total[0], atol=1e-12)
     if rule.rule == "value":
         assert layer.counts.changed > 0
+
+
+FAR_ABOVE = (1e4, 1e10, 1e20)
+"""Gradients of so many times the threshold: all but the clipped part's own digits are taken off."""
+ATOL = {"float64": 1e-12, "float32": 3e-4}
+
+
+@pytest.mark.parametrize("dtype", ATOL)
+@pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch", "jax"])
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if gates_pass_on(CELLS[cell])])
+def test_gates_clipped_by_far_keep_their_digits(cell: str, backend: str, dtype: str) -> None:
+    parameters, inputs, grad_output = scene(cell)
+    for rule in (Clipping("value", 0.2, place="gates"), Clipping("per_sample_norm", 0.4, place="gates")):
+        layer = bound(backend, cell, rule, dtype)
+        numpy = layer.backend.to_numpy
+        for ratio in FAR_ABOVE:
+            found = back(layer, inputs, ratio * grad_output)
+            expected = adjoint_decay(cell, parameters, inputs, grad_output=ratio * grad_output, clipping=rule)
+            for name, array in expected.parameters.items():
+                np.testing.assert_allclose(
+                    numpy(found.parameters[name]), array, atol=ATOL[dtype], err_msg=f"{name} {ratio}"
+                )
+            with np.errstate(divide="ignore"):
+                delta_0 = np.log10(np.linalg.norm(numpy(found.initial_state[0]).astype(float), axis=1))
+            np.testing.assert_allclose(delta_0, expected.log10_total[0], atol=ATOL[dtype])
+
+
+@pytest.mark.parametrize("dtype", ATOL)
+@pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch", "jax"])
+def test_a_scalar_clamped_at_its_gate_halves_from_there(backend: str, dtype: str) -> None:
+    """h' = h/2, 1 is the limit at the gate: δ_T = g, δ_k = 2^−(T−k) below it, however large g."""
+    parameters = initialize("identity", "rnn_linear", 1, 1, gain=0.5)
+    rule = Clipping("value", 1.0, place="gates")
+    try:
+        loaded = load_backend(backend)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    if reason := loaded.why_unsupported("rnn_linear", dtype, training=True):
+        pytest.skip(reason)
+    native = loaded.to_native
+    for ratio in FAR_ABOVE:
+        layer = bind_clipped(loaded, "rnn_linear", parameters, dtype, rule)
+        forward = layer.forward(native(np.zeros((3, 1, 1), dtype)), training=True)
+        found = layer.backward(forward.tape, None, (native(np.full((1, 1), ratio, dtype)),))
+        assert float(loaded.to_numpy(found.initial_state[0]).item()) == 0.125
+
+
+class Residual(SimpleRNN):
+    """h' = h + tanh(a): a cell of one's own, whose h goes past its gate too."""
+
+    def step(self, parameters: Parameters, x: Any, state: Any) -> Any:
+        return (super().step(parameters, x, state)[0] + state[0],)
+
+    def step_backward(self, parameters: Parameters, x: Any, state: Any, grad_state: Any) -> Any:
+        found = super().step_backward(parameters, x, state, grad_state)
+        return StepGradients(found.x, (found.state[0] + grad_state[0],), found.parameters)
+
+
+def test_what_goes_past_the_gates_of_a_cell_of_ones_own_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """δ_k = δ_{k+1} + W_hhᵀ clip(gates), for gates that are clamped by far."""
+    monkeypatch.setitem(CELLS._items, "residual", Residual("residual", TANH))
+    parameters = initialize("xavier_uniform", "residual", 1, H, seed=1)
+    rule, sent = Clipping("value", 1e-3, place="gates"), np.linspace(1e8, 2e8, B * H).reshape(B, H)
+    layer = bind_clipped(load_backend("numpy"), "residual", parameters, "float64", rule)
+    forward = layer.forward(np.zeros((T, B, 1)), training=True)
+    found = layer.backward(forward.tape, None, (sent,))
+    expected = sent + T * 1e-3 * parameters.weight_hh.sum(0)
+    np.testing.assert_allclose(found.initial_state[0] - sent, expected - sent, atol=1e-6)
+    assert np.abs(expected - sent).min() > 1e-4
+    with pytest.raises(ValueError, match="no structured form"):
+        adjoint_decay("residual", parameters, np.zeros((T, B, 1)), grad_final_state=(sent,), clipping=rule)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
@@ -106,12 +179,14 @@ def assert_as_hooked(
         )
 
 
+@pytest.mark.parametrize("ratio", [1.0, *FAR_ABOVE])
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
-def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str) -> None:
+def test_gates_are_clipped_as_torchs_hooks_do(cell: str, backend: str, ratio: float) -> None:
     """Independent autograd: a hook that clamps the gradient of each step's pre-activations."""
     limit = 0.2
     parameters, inputs, grad_output = scene(cell)
+    grad_output *= ratio
     weights = {n: torch.tensor(a, requires_grad=True) for n, a in parameters.arrays().items()}
     x = torch.tensor(inputs, requires_grad=True)
     h = c = torch.zeros(B, H, dtype=torch.float64)
@@ -144,14 +219,18 @@ def clamped_together(gates: Any, limit: float, rule: str) -> Any:
     return gates * (limit / gates.norm(dim=1, keepdim=True)).clamp(max=1.0)
 
 
+@pytest.mark.parametrize("ratio", [1.0, *FAR_ABOVE])
 @pytest.mark.parametrize("backend", ["numpy", "naive", "numba", "torch"])
 @pytest.mark.parametrize("rule", ["value", "per_sample_norm"])
 @pytest.mark.parametrize("cell", ["gru", "gru_reset_before"])
-def test_the_gates_of_a_gru_are_clipped_as_torchs_hooks_do(cell: str, rule: str, backend: str) -> None:
+def test_the_gates_of_a_gru_are_clipped_as_torchs_hooks_do(
+    cell: str, rule: str, backend: str, ratio: float
+) -> None:
     """Independent autograd: the pre-activations stand side by side, so that one hook sees all of them; the
     way from the candidate back to r passes by that hook and leads into what it sees of r."""
     limit = 0.1
     parameters, inputs, grad_output = scene(cell)
+    grad_output *= ratio
     weights = {n: torch.tensor(a, requires_grad=True) for n, a in parameters.arrays().items()}
     u_n, b_n = weights["weight_hh"][2 * H :], weights["bias_hh"][2 * H :]
     x = torch.tensor(inputs, requires_grad=True)

@@ -68,4 +68,4 @@ def one_step(cell: Cell, parameters: Parameters, space: Space) -> OneStep:
     raise ValueError(f"{cell.name} can be analysed on device 'cpu' alone: it has no structured form")
 
 
-__all__ = ["CompiledStep", "OneStep", "gates_pass_on", "one_step", "squared_norms"]
+__all__ = ["CompiledStep", "DenseStep", "OneStep", "gates_pass_on", "one_step", "squared_norms"]

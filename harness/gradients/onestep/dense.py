@@ -73,6 +73,22 @@ class DenseStep(OneStep):
         rows = tuple(array.sum(1) for array in reached)
         return dict(self.cell.step_backward(self._parameters, x, state, rows).parameters)
 
+    def past_gates(self, rows: Sequence[Native], slopes: tuple[Native, ...]) -> Native:
+        """Of a cell with direct gates: what reaches h where its pre-activations are given as inputs."""
+        batch_size, count, size = rows[0].shape
+        own, (x, *state) = self._parameters, slopes
+        reading = own.arrays() | {
+            "weight_ih": np.eye(len(own.bias_ih), dtype=own.bias_ih.dtype),
+            "weight_hh": np.zeros_like(own.weight_hh),
+            "bias_ih": np.zeros_like(own.bias_ih),
+            "bias_hh": np.zeros_like(own.bias_hh),
+        }
+        a = x @ own.weight_ih.T + own.bias_ih + self.hidden_products(state[0])
+        a, *state = (np.repeat(array, count, axis=0) for array in (a, *state))
+        flat = tuple(array.reshape(batch_size * count, -1) for array in rows)
+        found = self.cell.step_backward(Parameters.from_arrays(reading), a, tuple(state), flat)
+        return found.state[0].reshape(batch_size, count, size)
+
     def from_gates(
         self, delta: Native, slopes: tuple[Native, ...], x: Native, state: tuple[Native, ...]
     ) -> dict[str, Native]:

@@ -10,7 +10,9 @@ from implementations.contract import Cell, Parameters
 
 
 class _Combined(OneStep):
-    """A cell of one state whose Jacobians are kept as matrices, for a few steps at a time."""
+    """A cell of one state whose Jacobians are kept as matrices, for a few steps at a time; z stands first
+    among its slopes.
+    """
 
     @property
     def matrices_per_step(self) -> int:
@@ -23,6 +25,10 @@ class _Combined(OneStep):
 
     def dense(self, factors: tuple[Native, ...], i: int) -> Native:
         return factors[0][i]
+
+    def past_gates(self, rows: Sequence[Native], slopes: tuple[Native, ...]) -> Native:
+        """z⊙v: what h' keeps of h."""
+        return rows[0] * slopes[0][:, None, :]
 
 
 class GRUStep(_Combined):

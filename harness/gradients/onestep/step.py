@@ -124,6 +124,13 @@ class OneStep(ABC):
         """
         return times_shared(delta, self.weight_hh), delta
 
+    def past_gates(self, rows: Sequence[Native], slopes: tuple[Native, ...]) -> Native:
+        """What of dL/dh goes through a step without any of its gates, (B, R, H): v as of `pull`.
+
+        Zeros here: of a simple network and of an LSTM, the gates alone read h.
+        """
+        return self.space.xp.zeros_like(rows[0])
+
     def from_gates(
         self, delta: Native, slopes: tuple[Native, ...], x: Native, state: tuple[Native, ...]
     ) -> dict[str, Native]:
