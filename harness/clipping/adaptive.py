@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.clipping.norms import Norm, scaled
+from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
 
 SMALLEST_WEIGHT_NORM = 1e-3
@@ -33,5 +33,5 @@ def adaptive(
         rows = gradient.ndim > 1
         weight = Norm([parameters[name]], keep_first_axis=rows).value
         allowed = threshold * np.maximum(weight, SMALLEST_WEIGHT_NORM)
-        clipped[name] = scaled(gradient, Norm([gradient], keep_first_axis=rows).factor(allowed))
+        clipped[name] = Norm([gradient], keep_first_axis=rows).bound(gradient, allowed)
     return clipped

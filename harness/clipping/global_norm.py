@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.clipping.norms import Norm, scaled
+from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
 
 
@@ -16,5 +16,5 @@ def global_norm(
 
     Source: `torch.nn.utils.clip_grad_norm_`.
     """
-    factor = Norm(gradients.values()).factor(threshold, offset=1e-6)
-    return {name: scaled(array, factor) for name, array in gradients.items()}
+    norm = Norm(gradients.values())
+    return {name: norm.bound(array, threshold, offset=1e-6) for name, array in gradients.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.clipping.norms import Norm, scaled
+from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
 
 
@@ -17,5 +17,5 @@ def global_norm_pascanu(
     Source: Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks",
     algorithm 1.
     """
-    factor = Norm(gradients.values()).factor(threshold)
-    return {name: scaled(array, factor) for name, array in gradients.items()}
+    norm = Norm(gradients.values())
+    return {name: norm.bound(array, threshold) for name, array in gradients.items()}

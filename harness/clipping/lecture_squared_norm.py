@@ -23,10 +23,8 @@ def lecture_squared_norm(
     norm = Norm(gradients.values())
     xp = namespace_of(norm.largest)
     one = xp.ones_like(norm.largest)
-    safe = xp.where(norm.finite & (norm.largest > 0.0), norm.largest, one)
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        share = threshold / safe
-        clips = norm.finite & (norm.largest > 0.0) & (share < safe * norm.relative**2)
-        # Two factors, since the square of a large norm is beyond float64.
-        divisor, second = xp.where(clips, safe, one), xp.where(clips, share / norm.relative**2, one)
-        return {name: array / divisor * second for name, array in gradients.items()}
+    with np.errstate(all="ignore"):
+        # c/n² beyond float64 is still right as the square of √c/n, which is applied twice.
+        root = threshold**0.5 / norm.largest / norm.relative
+        root = xp.where(norm.finite & (norm.largest > 0.0) & (root < 1.0), root, one)
+        return {name: array * root * root for name, array in gradients.items()}

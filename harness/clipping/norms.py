@@ -1,13 +1,14 @@
 """Norms that neither overflow nor underflow on the way.
 
 A norm is kept as the largest magnitude and the norm relative to it, so that squares never leave the range
-of float64, and a factor c/n is right even where n itself would be inf.  Arrays are NumPy's or torch's, and
-nothing here waits for a device.
+of float64, and scaling to c/n of it is right even where n itself would be inf, or c/n be 0.  Arrays are
+NumPy's or torch's, and nothing here waits for a device.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -32,7 +33,8 @@ class Norm:
     """
 
     def __init__(self, arrays: Iterable[Array], *, keep_first_axis: bool = False) -> None:
-        rows = [array.reshape(len(array) if keep_first_axis else 1, -1) for array in arrays]
+        kept = 1 if keep_first_axis else 0
+        rows = [a.reshape(math.prod(a.shape[:kept]), math.prod(a.shape[kept:])) for a in arrays]
         rows = rows or [np.zeros((1, 0))]
         self._xp = xp = namespace_of(rows[0])
         with np.errstate(invalid="ignore", over="ignore"):
@@ -58,15 +60,25 @@ class Norm:
         """Where every entry is finite."""
         return self._xp.isfinite(self.largest)
 
-    def factor(self, threshold: Any, *, offset: float = 0.0) -> Array:
-        """min(1, threshold / (norm + offset)); 1 where an entry is not finite, so that it stays visible."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            one, valid = self._xp.ones_like(self.largest), self.finite & (self.largest > 0.0)
-            safe = self._xp.where(valid, self.largest, one)
-            ratio = (threshold / safe) / (self.relative + offset / safe)
-        return self._xp.where(valid, self._xp.minimum(one, ratio), one)
+    def bound(self, array: Array, threshold: Any, *, offset: float = 0.0) -> Array:
+        """An array of those times min(1, threshold / (norm + offset)); as it is where an entry of its group is
+        not finite, so that this stays visible.
+
+        One number cannot hold every such factor: it is applied as a / b, where neither a entry times a nor
+        that over b leaves the range before the result does.
+        """
+        xp, one = self._xp, self._xp.ones_like(self.largest)
+        with np.errstate(all="ignore"):
+            known = self.finite & (self.largest > 0.0)
+            # The norm and the offset are unit·relative, 1 <= relative.
+            unit = xp.where(known, xp.maximum(self.largest, offset * one), one)
+            relative = self.relative * (self.largest / unit) + offset / unit
+            small, clips = (unit > 1.0) & (threshold < 1.0), known & (threshold / unit < relative)
+            a = xp.where(small, threshold / relative, threshold / unit)
+            b = xp.where(small, unit, relative)
+            return by_first(xp.where(clips, a, one), array) * array / by_first(xp.where(clips, b, one), array)
 
 
-def scaled(array: Array, factor: Array) -> Array:
-    """`array` times a factor per index of its first axis, or times one factor."""
-    return array * factor.reshape(-1, *(1,) * (array.ndim - 1))
+def by_first(factor: Array, array: Array) -> Array:
+    """A factor per index of the first axis of `array`, or one factor, so that it broadcasts against it."""
+    return factor.reshape(-1, *(1,) * (array.ndim - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.clipping.norms import Norm, scaled
+from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
 
 
@@ -20,5 +20,5 @@ def per_sample_norm(
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", the clipping step of algorithm 1.
     """
-    factor = Norm(gradients.values(), keep_first_axis=True).factor(threshold)
-    return {name: scaled(array, factor) for name, array in gradients.items()}
+    norm = Norm(gradients.values(), keep_first_axis=True)
+    return {name: norm.bound(array, threshold) for name, array in gradients.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.clipping.norms import Norm, scaled
+from harness.clipping.norms import Norm
 from harness.clipping.rule import Array, rule
 
 
@@ -16,4 +16,4 @@ def per_tensor_norm(
 
     Bounds each array's norm, and turns the direction of the whole.  Source: `clipnorm` of Keras's optimizers.
     """
-    return {name: scaled(array, Norm([array]).factor(threshold)) for name, array in gradients.items()}
+    return {name: Norm([array]).bound(array, threshold) for name, array in gradients.items()}

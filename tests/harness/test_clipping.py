@@ -129,6 +129,57 @@ def test_tiny_gradients_stay(rule: str) -> None:
     assert clipped.norm_before == pytest.approx(2e-200)
 
 
+def as_array(values: list[float]) -> Any:
+    return np.array(values)
+
+
+def as_tensor(values: list[float]) -> Any:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", [as_array, as_tensor])
+@pytest.mark.parametrize("size", [1e-310, 1e-315, 5e-324])
+@pytest.mark.parametrize("rule", [*NORM_RULES, "per_sample_norm", "adaptive"])
+def test_numbers_below_the_normal_ones_stay(rule: str, size: float, kind: Any) -> None:
+    clipped = clipping(rule).apply({"a": kind([size, -size])}, {"a": kind([1.0, 1.0])})
+    assert clipped.gradients["a"].tolist() == [size, -size]
+    assert clipped.non_finite == 0
+    if rule != "per_sample_norm":  # of which torch is given on the way back alone
+        return
+    inside = clipping(rule).clip({"a": kind([size, -size])})["a"]
+    assert inside.tolist() == [size, -size]
+
+
+def test_global_norm_of_next_to_nothing_is_torchs() -> None:
+    """Below 1e-6 its divisor is that offset: a gradient of 1e-315 is scaled by 1e-7 / 1e-6."""
+    clipped = Clipping("global_norm", 1e-7).apply({"a": np.array([1e-315])}).gradients["a"]
+    assert clipped.item() == pytest.approx(1e-316, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [as_array, as_tensor])
+@pytest.mark.parametrize("threshold", [1e-16, 1e-200, 1e-300])
+@pytest.mark.parametrize("rule", ["global_norm", "global_norm_pascanu", "per_tensor_norm", "per_sample_norm"])
+def test_a_factor_that_no_number_holds(rule: str, threshold: float, kind: Any) -> None:
+    given = {"a": kind([[3e307, 4e307]])}
+    for found in (clipping(rule, threshold).apply(given).gradients, clipping(rule, threshold).clip(given)):
+        np.testing.assert_allclose(np.asarray(found["a"]) / threshold, [[0.6, 0.8]], rtol=1e-12)
+
+
+def test_adaptive_factors_that_no_number_holds() -> None:
+    given, weights = {"a": np.array([[3e307, 4e307], [3.0, 4.0]])}, {"a": np.array([[0.0, 1e-6], [3e3, 4e3]])}
+    clipped = Clipping("adaptive", 1e-15).apply(given, weights).gradients["a"]
+    np.testing.assert_allclose(clipped, [[0.6e-18, 0.8e-18], [3e-12, 4e-12]], rtol=1e-12)
+
+
+def test_a_small_entry_beside_a_huge_one_keeps_its_share() -> None:
+    for rule, large, threshold, share in (
+        ("global_norm_pascanu", 1e300, 1e297, 1e-3),
+        ("lecture_squared_norm", 1e150, 1e290, 1e-10),
+    ):
+        clipped = Clipping(rule, threshold).apply({"a": np.array([large, 1e-200])}).gradients["a"]
+        np.testing.assert_allclose(clipped, [share * large, share * 1e-200], rtol=1e-12)
+
+
 @pytest.mark.parametrize("rule", CLIPPING_RULES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite_entries_stay_visible_and_are_counted(rule: str, bad: float) -> None:
