@@ -12,6 +12,7 @@ from harness.clipping.rule import Array, rule
     "per_sample_norm",
     places=("state", "gates"),
     why_not_elsewhere="a parameter's gradient is already summed over the samples",
+    needs=("threshold", "samples"),
 )
 def per_sample_norm(
     gradients: Mapping[str, Array], threshold: float, parameters: Mapping[str, Array]

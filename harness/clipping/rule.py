@@ -24,7 +24,8 @@ class Rule:
     clip: what is done to gradients.
     places: where this rule can act.
     why_not_elsewhere: why it cannot act anywhere else; "" where it can act everywhere.
-    needs: what it must be given: "threshold", "steps" or "parameters".
+    needs: what it must be given: "threshold", "steps", "parameters" (of its gradients' shapes) or "samples"
+        (gradients with one first axis).
     """
 
     clip: ClipFunction

@@ -180,6 +180,66 @@ def test_a_small_entry_beside_a_huge_one_keeps_its_share() -> None:
         np.testing.assert_allclose(clipped, [share * large, share * 1e-200], rtol=1e-12)
 
 
+def test_the_norm_after_is_of_what_is_returned() -> None:
+    """A threshold that single precision has not got: the entry is zero, and the outcome says so."""
+    for dtype, huge, threshold in ((np.float32, 3e38, 1e-7), (np.float16, 6e4, 1e-4)):
+        clipped = Clipping("lecture_squared_norm", threshold).apply({"a": np.array([huge, 0.0], dtype)})
+        np.testing.assert_array_equal(clipped.gradients["a"], 0.0)
+        assert clipped.norm_after == 0.0
+        assert clipped.zeroed == 1
+    tiny = Clipping("global_norm_pascanu", 1.0).apply({"a": np.array([3e38, 1e-10], np.float32)})
+    assert (tiny.norm_after, tiny.zeroed) == (1.0, 1)
+    half = Clipping("global_norm_pascanu", 0.1).apply({"a": torch.tensor([1.0], dtype=torch.bfloat16)})
+    assert half.norm_after == float(half.gradients["a"].item()) != 0.1
+    assert half.zeroed == 0
+
+
+@pytest.mark.parametrize("rule", ["global_norm_pascanu", "value", "none"])
+def test_whole_numbers_come_back_as_float64(rule: str) -> None:
+    expected = {"global_norm_pascanu": [0.6, 0.8], "value": [1.0, 1.0], "none": [3.0, 4.0]}[rule]
+    for given in ([3, 4], np.array([3, 4]), torch.tensor([3, 4])):
+        clipped = Clipping(rule, 1.0).apply({"a": given})
+        found = clipped.gradients["a"]
+        assert type(found) is (torch.Tensor if isinstance(given, torch.Tensor) else np.ndarray)
+        assert str(found.dtype).removeprefix("torch.") == "float64"
+        np.testing.assert_allclose(np.asarray(found), expected)
+        assert clipped.norm_after == pytest.approx(float(np.linalg.norm(expected)))
+
+
+def test_what_is_no_array_of_real_numbers_is_refused_by_name() -> None:
+    for bad, got in (
+        (None, "None"),
+        (np.array([1 + 2j]), "complex128"),
+        (["x"], "str"),
+        ([[1], [2, 3]], "list"),
+    ):
+        with pytest.raises(ValueError, match=rf"gradient w must be an array of real numbers, got .*{got}"):
+            Clipping("value", 1.0).apply({"b": np.ones(2), "w": bad})
+        with pytest.raises(ValueError, match=rf"parameter w must be an array of real numbers, got .*{got}"):
+            Clipping("adaptive", 1.0).apply({"w": np.ones(1)}, {"w": bad})
+
+
+@pytest.mark.parametrize("rule", CLIPPING_RULES)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,)])
+def test_an_array_without_entries_passes(rule: str, shape: tuple[int, ...]) -> None:
+    clipped = clipping(rule).apply({"a": np.zeros(shape)}, {"a": np.zeros(shape)})
+    assert clipped.gradients["a"].shape == shape
+    assert (clipped.norm_before, clipped.norm_after, clipped.non_finite) == (0.0, 0.0, 0)
+
+
+def test_shapes_that_do_not_fit_are_named() -> None:
+    per_sample = Clipping("per_sample_norm", 1.0)
+    with pytest.raises(ValueError, match=r"needs arrays \(B, …\) of one B, got a \(\)$"):
+        per_sample.apply({"a": np.array(3.0)})
+    with pytest.raises(ValueError, match=r"needs arrays \(B, …\) of one B, got a \(2, 3\), b \(4,\)$"):
+        per_sample.apply({"a": np.ones((2, 3)), "b": np.ones(4)})
+    adaptive = Clipping("adaptive", 1.0)
+    with pytest.raises(ValueError, match=r"needs the parameters too: missing b of shape \(4,\)$"):
+        adaptive.apply({"a": np.ones(2), "b": np.ones(4)}, {"a": np.ones(2)})
+    with pytest.raises(ValueError, match=r"a: gradient \(2, 2\), parameter \(3, 2\)$"):
+        adaptive.apply({"a": np.ones((2, 2))}, {"a": np.ones((3, 2))})
+
+
 @pytest.mark.parametrize("rule", CLIPPING_RULES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite_entries_stay_visible_and_are_counted(rule: str, bad: float) -> None:
@@ -201,10 +261,21 @@ def test_torch_tensors_come_back_as_they_were(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("rule", THRESHOLD_RULES)
-@pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), None])
-def test_bad_thresholds_are_refused(rule: str, threshold: float | None) -> None:
-    with pytest.raises(ValueError, match="threshold"):
+@pytest.mark.parametrize(
+    "threshold", [0.0, -1.0, np.nan, np.inf, True, "1", [1], 1 + 0j, np.ones((2, 2)), 10**400]
+)
+def test_bad_thresholds_are_refused(rule: str, threshold: Any) -> None:
+    with pytest.raises(ValueError, match=r"^threshold must be a finite number > 0, got .*$") as caught:
         Clipping(rule, threshold)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="needs a threshold > 0, got none"):
+        Clipping(rule)
+
+
+@pytest.mark.parametrize("threshold", [1, np.float32(0.5), np.int64(2)])
+def test_numbers_of_any_type_are_thresholds(threshold: Any) -> None:
+    clipped = Clipping("value", threshold).apply({"a": np.array([7.0])})
+    assert clipped.gradients["a"].item() == threshold
 
 
 @pytest.mark.parametrize(("rule", "place"), [("per_sample_norm", "parameters"), ("adaptive", "state")])
