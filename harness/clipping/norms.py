@@ -61,8 +61,8 @@ class Norm:
         return self._xp.isfinite(self.largest)
 
     def bound(self, array: Array, threshold: Any, *, offset: float = 0.0) -> Array:
-        """An array of those times min(1, threshold / (norm + offset)); as it is where an entry of its group is
-        not finite, so that this stays visible.
+        """An array of those times min(1, threshold / (norm + offset)); as it is where an entry of the group
+        is not finite, so that this stays visible.
 
         One number cannot hold every such factor: it is applied as a / b, where neither a entry times a nor
         that over b leaves the range before the result does.

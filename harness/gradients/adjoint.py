@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from harness.clipping import Clipping
 from harness.gradients.factors import Slopes
 from harness.gradients.namespace import cast_like, namespace_of
-from harness.gradients.onestep import DenseStep, gates_pass_on
-from harness.gradients.pulled import Pulled, checked, log10_norms, plain, plain_weight
+from harness.gradients.onestep import DenseStep, OneStep, gates_pass_on
+from harness.gradients.pulled import Pulled, checked, log10_norms, plain
+from harness.gradients.scaled import times_power_of_two
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
 from implementations.contract import Parameters
 from implementations.registry import CELLS
@@ -163,7 +164,7 @@ def _backward(trajectory: Trajectory, direct: list[Array], clipping: Clipping | 
                 )
                 clipped.append(changed)
                 non_finite.append(count)
-            _add(trajectory, gradients, k + 1, reached, of_step, slopes)
+            _add(slopes.step, gradients, reached, of_step, trajectory.inputs[k], trajectory.state(k))
             delta = delta.plus(Pulled.of([own[k][:, None] for own in native]))
         if at_state is not None:
             delta, changed, count = _clip(delta, at_state)
@@ -221,25 +222,21 @@ def _clip_gates(
 
 
 def _in_plain(reached: tuple[Native, ...], exponent: Native) -> tuple[Native, ...]:
-    first, second = (weight[..., None] for weight in plain_weight(exponent, reached[0]))
     with np.errstate(over="ignore", under="ignore"):
-        return tuple(array * first * second for array in reached)
+        return tuple(times_power_of_two(array, exponent) for array in reached)
 
 
 def _add(
-    trajectory: Trajectory,
+    step: OneStep,
     gradients: dict[str, Native],
-    t: int,
     reached: tuple[Native, ...],
     of_step: tuple[Native, ...],
-    slopes: Slopes,
+    x: Native,
+    state: tuple[Native, ...],
 ) -> None:
-    """What step t says of the parameters, added to `gradients`."""
+    """What a step says of the parameters, added to `gradients`."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        found = slopes.step.parameter_gradients(
-            reached, of_step, trajectory.inputs[t - 1], trajectory.state(t - 1)
-        )
-        for name, array in found.items():
+        for name, array in step.parameter_gradients(reached, of_step, x, state).items():
             gradients[name] += array
 
 
@@ -247,30 +244,29 @@ def _truncated(trajectory: Trajectory, direct: list[Array], steps: int) -> Adjoi
     """Each loss gradient travels `steps` steps by itself: all anchors at once, along the batch."""
     space, seq_len, batch_size = trajectory.space, trajectory.seq_len, trajectory.batch_size
     native = [space.put(own) for own in direct]
-    total = native[0] + 0.0
     gradients = {name: space.zeros(a.shape) for name, a in trajectory.parameters.arrays().items()}
     step = Slopes(trajectory).step
     inputs = trajectory.inputs.reshape(seq_len * batch_size, -1)
     states = tuple(state[:-1].reshape(seq_len * batch_size, -1) for state in trajectory.states)
     slopes = tuple(a[0] for a in step.slopes(inputs[None], tuple(state[None] for state in states)))
-    travelling = native
+    # One row per k and sample: of δ_k so far, and of what still travels.
+    travelling = Pulled.of([own.reshape((seq_len + 1) * batch_size, 1, -1) for own in native])
+    total = Pulled.of(travelling.parts[:1], travelling.exponent)
     for lag in range(1, min(steps, seq_len) + 1):
         # What left anchor t stands at k = t − lag, t = lag…T.
         count = (seq_len - lag + 1) * batch_size
-        rows = [own[1:].reshape(count, 1, -1) for own in travelling]
         of_steps = tuple(array[:count] for array in slopes)
-        came, reached = step.pull(rows, of_steps)
-        found = step.parameter_gradients(
-            reached, of_steps, inputs[:count], tuple(state[:count] for state in states)
-        )
-        for name, array in found.items():
-            gradients[name] += array
-        travelling = [array.reshape(seq_len - lag + 1, batch_size, -1) for array in came]
-        total[: seq_len - lag + 1] += travelling[0]
+        before = travelling.rows(slice(batch_size, None))
+        travelling, reached = before.through(step, of_steps)
+        reached = _in_plain(reached, before.exponent)
+        _add(step, gradients, reached, of_steps, inputs[:count], tuple(state[:count] for state in states))
+        arrived = total.rows(slice(count)).plus(Pulled.of(travelling.parts[:1], travelling.exponent))
+        total = arrived.followed_by(total.rows(slice(count, None)))
     clipped = np.zeros((seq_len + 1, batch_size), bool)
     clipped[: max(0, seq_len - steps)] = True
+    norms = log10_norms(total.parts[0][:, 0], total.exponent[:, 0])
     return Adjoint(
-        checked(space.get(log10_norms(total))),
+        checked(space.get(norms)).reshape(seq_len + 1, batch_size),
         space.get(log10_norms(native[0])),
         {name: space.get(array) for name, array in gradients.items()},
         clipped,
@@ -292,8 +288,9 @@ def _clip(delta: Pulled, clipping: Clipping) -> tuple[Pulled, Native, Native]:
         new = clipping.clip({"delta": values})["delta"]
         changed = ((new != values) & ~xp.isnan(values)).any(1)
         count = count + (~xp.isfinite(values)).sum()
-        mantissa = xp.where(changed[:, None], cast_like(new, part), part[:, 0])[:, None]
-        exponent = xp.where(changed[:, None], xp.zeros_like(delta.exponent), delta.exponent)
+        left = Pulled.of([new[:, None]])
+        mantissa = xp.where(changed[:, None, None], cast_like(left.parts[0], part), part)
+        exponent = xp.where(changed[:, None], left.exponent, delta.exponent)
         others = [xp.zeros_like(other) for other in delta.parts]
         others[place] = mantissa
         mine = Pulled.of(others, exponent)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from harness.gradients.arguments import checked_anchor
 from harness.gradients.factors import Slopes
 from harness.gradients.namespace import integer_zeros
-from harness.gradients.pulled import Pulled, checked, log10_norms, plain_weight
-from harness.gradients.scaled import ZERO_EXPONENT, power_of_two
+from harness.gradients.pulled import Pulled, checked, log10_norms
+from harness.gradients.scaled import ZERO_EXPONENT, power_of_two, powers_of_two
 from harness.gradients.trajectory import Array, Trajectory, check_finite, run_forward
 from implementations.contract import Parameters
 
@@ -145,5 +145,5 @@ def _terms(trajectory: Trajectory, delta: Pulled, parameter: str) -> Iterator[tu
 
 
 def _plain(array: Native, exponent: Native) -> Native:
-    first, second = plain_weight(exponent, array)
+    first, second = powers_of_two(exponent, array)
     return array * first * second

@@ -16,13 +16,16 @@ import numpy as np
 
 from harness.gradients.namespace import as_float64, as_int64, integer_zeros, namespace_of
 from harness.gradients.onestep import OneStep
-from harness.gradients.scaled import LOG10_2, ZERO_EXPONENT, power_of_two
+from harness.gradients.scaled import (
+    LOG10_2,
+    ZERO_EXPONENT,
+    power_of_two,
+    powers_of_two,
+    times_power_of_two,
+)
 from harness.gradients.trajectory import Array
 
 Native = Any
-
-_PLAIN = 2000
-"""Powers of two beyond this are inf or 0 in any dtype."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,12 @@ class Pulled:
         xp = namespace_of(parts[0])
         largest = functools.reduce(xp.maximum, [xp.amax(xp.abs(part), -1) for part in parts])
         shift = as_int64(xp.frexp(largest)[1])
-        factor = power_of_two(-shift, parts[0])[..., None]
         zero = xp.full_like(exponent, ZERO_EXPONENT)
-        return cls(tuple(part * factor for part in parts), xp.where(largest == 0.0, zero, exponent + shift))
+        first, second = (factor[..., None] for factor in powers_of_two(-shift, parts[0]))
+        return cls(
+            tuple(part * first * second for part in parts),
+            xp.where(largest == 0.0, zero, exponent + shift),
+        )
 
     def through(self, step: OneStep, slopes: tuple[Native, ...]) -> tuple[Pulled, tuple[Native, ...]]:
         """vᵀJ, and what of the rows of `parts` reached the pre-activations (see `OneStep.pull`)."""
@@ -68,26 +74,29 @@ class Pulled:
             xp.where(chosen[:, None], self.exponent, other.exponent),
         )
 
+    def rows(self, some: slice) -> Pulled:
+        """Those of some samples."""
+        return Pulled(tuple(part[some] for part in self.parts), self.exponent[some])
+
+    def followed_by(self, other: Pulled) -> Pulled:
+        """The samples of both."""
+        xp, parts = namespace_of(self.exponent), zip(self.parts, other.parts, strict=True)
+        return Pulled(
+            tuple(xp.concatenate(both) for both in parts),
+            xp.concatenate([self.exponent, other.exponent]),
+        )
+
     def at(self, top: Native) -> tuple[Native, ...]:
         """Per state (B, R, H), at a common exponent that is not below any other's."""
         factor = power_of_two(self.exponent - top, self.parts[0])[..., None]
         return tuple(part * factor for part in self.parts)
 
 
-def plain_weight(exponent: Native, like: Native) -> tuple[Native, Native]:
-    """2^exponent as two factors, so that neither leaves the range before the product does."""
-    xp = namespace_of(exponent)
-    clipped = xp.clip(exponent, -_PLAIN, _PLAIN)
-    half = clipped // 2
-    return power_of_two(half, like), power_of_two(clipped - half, like)
-
-
 def plain(array: Native, exponent: Native) -> Native:
     """array (…, H)·2^exponent (…) in plain numbers, float64: inf above the range, 0 below."""
     array = as_float64(array)
-    first, second = plain_weight(exponent, array)
     with np.errstate(over="ignore"):
-        return array * first[..., None] * second[..., None]
+        return times_power_of_two(array, exponent)
 
 
 def log10_norms(array: Native, exponent: Native | int = 0) -> Native:
@@ -96,7 +105,7 @@ def log10_norms(array: Native, exponent: Native | int = 0) -> Native:
     largest = xp.amax(xp.abs(array), -1)
     shift = as_int64(xp.frexp(largest)[1])
     # By powers of two, so that the same numbers at another exponent have the very same norm.
-    squares = ((array * power_of_two(-shift, array)[..., None]) ** 2).sum(-1)
+    squares = (times_power_of_two(array, -shift) ** 2).sum(-1)
     none = largest == 0.0
     logs = 0.5 * xp.log10(xp.where(none, xp.ones_like(squares), squares))
     logs = logs + as_float64(shift + exponent) * LOG10_2

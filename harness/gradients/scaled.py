@@ -21,6 +21,8 @@ Array = NDArray[Any]
 ZERO_EXPONENT = -(1 << 40)
 """Exponent of a row of exact zeros: below any that a product can reach."""
 _LARGEST_SHIFT = 1000
+_TWICE_IN_RANGE = {4: 254, 8: 2000}
+"""By bytes of a number: what is beyond this power of two is inf or 0, and half of it is a normal number."""
 _SMALLEST_NORMAL = -1022
 _BIAS = 1023
 LOG10_2 = float(np.log10(2.0))
@@ -54,11 +56,10 @@ class Scaled:
             largest = xp.amax(xp.abs(self.mantissa), -1)
         if not bool(xp.isfinite(largest).all()):
             raise FloatingPointError("a product of Jacobians left the floating-point range within one step")
-        shift = as_int64(xp.clip(xp.frexp(largest)[1], -_LARGEST_SHIFT, _LARGEST_SHIFT))
-        factor = power_of_two(-shift, self.mantissa)
+        shift = as_int64(xp.frexp(largest)[1])
         zero = xp.full_like(self.exponent, ZERO_EXPONENT)
         return Scaled(
-            self.mantissa * factor[..., None], xp.where(largest == 0.0, zero, self.exponent + shift)
+            times_power_of_two(self.mantissa, -shift), xp.where(largest == 0.0, zero, self.exponent + shift)
         )
 
     def aligned(self) -> tuple[Array, NDArray[np.int64]]:
@@ -100,6 +101,20 @@ def power_of_two(exponent: NDArray[np.int64], like: Any) -> Array:
     bits = xp.clip(exponent, _SMALLEST_NORMAL, _LARGEST_SHIFT) + _BIAS << 52
     value = bits.view(xp.float64) * (exponent >= _SMALLEST_NORMAL)
     return cast_like(value, like)
+
+
+def powers_of_two(exponent: NDArray[np.int64], like: Any) -> tuple[Array, Array]:
+    """2**exponent as two factors, so that neither leaves the range before the product does."""
+    xp, most = namespace_of(exponent), _TWICE_IN_RANGE[like.itemsize]
+    clipped = xp.clip(exponent, -most, most)
+    half = clipped // 2
+    return power_of_two(half, like), power_of_two(clipped - half, like)
+
+
+def times_power_of_two(array: Array, exponent: NDArray[np.int64]) -> Array:
+    """array (…, C)·2**exponent (…): inf above the range, 0 below."""
+    first, second = powers_of_two(exponent, array)
+    return array * first[..., None] * second[..., None]
 
 
 def log10_of(value: ArrayLike, exponent: NDArray[np.int64] | int) -> Array:

@@ -205,6 +205,85 @@ def test_truncation_with_the_loss_at_the_end(cell: str, steps: int) -> None:
             np.testing.assert_allclose(cut.parameters[name], array, rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("w", [0.01, 0.3, 100.0])
+def test_truncation_neither_under_nor_overflows(w: float, device: str, dtype: str) -> None:
+    adjoint = adjoint_decay(
+        "rnn_linear",
+        scalar(w),
+        np.zeros((200, 1, 1)),
+        grad_final_state=(np.ones((1, 1)),),
+        clipping=Clipping("truncated", steps=200),
+        dtype=dtype,
+        device=device,
+    )
+    np.testing.assert_allclose(adjoint.log10_total[::-1, 0], np.arange(201) * np.log10(w), atol=1e-4)
+    if w < 1.0:
+        np.testing.assert_allclose(adjoint.parameters["bias_ih"], 1.0 / (1.0 - w), rtol=1e-6)
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("place", ["state", "gates"])
+def test_a_norm_far_below_the_range_is_no_inf(place: Any, device: str) -> None:
+    adjoint = adjoint_decay(
+        "rnn_linear",
+        scalar(0.1),
+        np.zeros((400, 1, 1)),
+        grad_final_state=(np.full((1, 1), 0.5),),
+        clipping=Clipping("global_norm", 1.0, place=place),
+        device=device,
+    )
+    np.testing.assert_allclose(adjoint.log10_total[::-1, 0], np.log10(0.5) - np.arange(401), atol=1e-9)
+    assert adjoint.non_finite == 0
+
+
+EDGES = [
+    *(("float64", sent) for sent in (8e307, 1.7e308, 1e-310, 5e-324)),
+    *(("float32", sent) for sent in (1.8e38, 3e38, 1e-40, 2.0**-149)),
+]
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize(("dtype", "sent"), EDGES)
+def test_the_edges_of_the_range(dtype: str, sent: float, device: str) -> None:
+    """h' = h/2, from the largest and the smallest numbers that there are."""
+    exact = float(np.dtype(dtype).type(sent))
+    for rule in (
+        None,
+        Clipping("value", 1.0, place="state"),
+        Clipping("global_norm_pascanu", 1.0, place="state"),
+        Clipping("truncated", steps=4),
+    ):
+        adjoint = adjoint_decay(
+            "rnn_linear",
+            scalar(0.5),
+            np.zeros((4, 1, 1)),
+            grad_final_state=(np.full((1, 1), sent),),
+            clipping=rule,
+            dtype=dtype,
+            device=device,
+        )
+        clipped = rule is not None and rule.rule != "truncated"
+        first = min(np.log10(exact), 0.0) if clipped else np.log10(exact)
+        expected = first + np.arange(5) * np.log10(0.5)
+        np.testing.assert_allclose(adjoint.log10_total[::-1, 0], expected, atol=1e-6)
+        assert adjoint.log10_direct[-1, 0] == pytest.approx(np.log10(exact))
+        assert adjoint.non_finite == 0
+
+
+def test_a_threshold_beyond_single_precision_is_one_all_the_same() -> None:
+    adjoint = adjoint_decay(
+        "rnn_linear",
+        scalar(1e30),
+        np.zeros((3, 1, 1)),
+        grad_final_state=(np.ones((1, 1)),),
+        clipping=Clipping("value", 1e50, place="state"),
+        dtype="float32",
+    )
+    np.testing.assert_allclose(adjoint.log10_total[::-1, 0], [0.0, 30.0, 50.0, 50.0], atol=1e-6)
+
+
 def test_truncation_lets_each_loss_travel_by_itself() -> None:
     """On a scalar linear network with loss gradient 1 at every step: δ_k = 1 + w + … + w^K."""
     w, steps, seq_len = 0.9, 4, 20
