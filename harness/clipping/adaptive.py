@@ -23,7 +23,9 @@ def adaptive(
 ) -> dict[str, Array]:
     """For each unit i: g_i → g_i·λ·max(‖W_i‖, ε)/‖g_i‖ where ‖g_i‖ > λ·max(‖W_i‖, ε); ε = 1e-3.
 
-    A unit is a row of a matrix, and a bias vector as a whole.
+    A unit is a row of a matrix, and a bias vector as a whole.  Brock et al. leave the last linear layer
+    unclipped.  A rule cannot know which array that is: here every array that is given is clipped.  A training
+    gives its readout's too; of one that starts at zero, each unit's gradient is held to λ·ε at first.
 
     Source: Brock, De, Smith & Simonyan 2021, "High-performance large-scale image recognition without
     normalization", section 4.1 (λ is their clipping factor, about 0.01) and their published code.

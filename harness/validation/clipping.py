@@ -10,7 +10,7 @@ import numpy as np
 from harness import clipping, gradients
 from harness.validation.check import check
 from harness.validation.formulas import Array
-from harness.validation.networks import Network, autonomous, drawn
+from harness.validation.networks import Network, autonomous, blocks_of, drawn
 from harness.validation.row import Row, close
 
 CASES = [(c, n) for c in (0.25, 1.0, 5.0) for n in (0.1, 0.25, 1.0, 5.0, 700.0)]
@@ -140,13 +140,41 @@ def adjoint(network: Network, clip: clipping.Clipping | None, final: float = 1.0
     )
 
 
+def norms_of_jacobians(network: Network) -> Array:
+    """log10 of both norms of ∂s_t/∂s_k by block, for k = 0…t and t in the middle and at the end."""
+    found = []
+    for anchor in (len(network.inputs) // 2, len(network.inputs)):
+        decay = gradients.jacobian_decay(
+            network.cell,
+            network.parameters,
+            network.inputs,
+            initial_state=network.start,
+            anchor=anchor,
+            blocks=blocks_of(network.cell),
+        )
+        for norms in (decay.log10_spectral_norm, decay.log10_frobenius_norm):
+            found += [array.ravel() for array in norms.values()]
+    return np.concatenate(found)
+
+
 @check("clipping")
 def parameter_gradients_alone() -> Iterator[Row]:
-    """At place "parameters" every δ_k stays, and the update has the norm of the rule."""
+    """At place "parameters" every ∂h_t/∂h_k and every δ_k stays, bit for bit, and the update has the norm of
+    the rule.
+    """
     for cell in ("rnn_tanh", "lstm", "gru"):
         network = drawn(cell, seq_len=20, hidden_size=4, gain=2.0)
-        free = adjoint(network, None)
+        free, jacobians = adjoint(network, None), norms_of_jacobians(network)
         clipped = adjoint(network, clipping.Clipping("global_norm_pascanu", 1e-3))
+        for rule, definition in clipping.CLIPPING_RULES.items():
+            if "parameters" in definition.places:
+                clipping.Clipping(rule, 1e-3).apply(free.parameters, network.parameters.arrays())
+        yield close(
+            f"{cell}: clipped parameter gradients leave every ∂h_t/∂h_k",
+            jacobians,
+            norms_of_jacobians(network),
+            0.0,
+        )
         yield close(
             f"{cell}: clipped parameter gradients leave every δ_k", free.log10_total, clipped.log10_total, 0.0
         )

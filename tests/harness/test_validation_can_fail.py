@@ -141,6 +141,19 @@ def test_a_clipping_that_hides_nan(monkeypatch: Patch) -> None:
     assert "global_norm: NaN stays NaN" in failed
 
 
+def test_a_clipping_that_touches_the_weights(monkeypatch: Patch) -> None:
+    right = Clipping.apply
+
+    def touching(self: Clipping, given: Any, parameters: Any = None) -> Clipped:
+        if parameters is not None:
+            parameters["weight_hh"] *= 1.0 + 1e-15
+        return right(self, given, parameters)
+
+    monkeypatch.setattr(Clipping, "apply", touching)
+    failed = failures("clipping.parameter_gradients_alone")
+    assert "lstm: clipped parameter gradients leave every ∂h_t/∂h_k" in failed
+
+
 def test_clipping_without_torchs_constant(monkeypatch: Patch) -> None:
     right = Clipping.apply
 
