@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.clipping import Clipping
+from harness.clipping import CLIPPING_RULES, Clipping
 from harness.errors import UserError
 from harness.initializations import initialize, initialize_stack, why_unsupported
 from harness.inputs import embedding
@@ -61,6 +61,18 @@ class Settings:
 
     @property
     def clipping(self) -> Clipping:
+        """The rule of these settings.
+
+        Raises:
+            UserError: it needs `truncate`, and there is none; what a rule calls its steps are those of the
+                training to whoever set this.
+        """
+        if self.truncate is None and "steps" in CLIPPING_RULES[self.clip].needs:
+            raise UserError(
+                f"clipping rule {self.clip!r} needs to know how many steps back a gradient goes",
+                expected="--truncate N, N at least 1",
+                got="none",
+            )
         place: Any = self.place
         return Clipping(self.clip, self.threshold, place, self.truncate)
 
