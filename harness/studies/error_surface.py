@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.case import Case, Scalar
@@ -38,7 +39,7 @@ from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.optimizers import Optimizer
-from harness.training.surface import OneUnit, Plane, Surface, descend
+from harness.training.surface import OneUnit, Path, Plane, Surface, descend
 from harness.training.tasks import TASKS
 
 SURFACES = ("one_unit", "trained", "power")
@@ -51,6 +52,10 @@ LEARNING_RATE = 0.01
 PLANE_STARTS = ((0.8, 0.7), (0.7, -0.8), (-0.8, 0.5))
 PLANE_RATE = 0.3
 """Of the descents in a plane, where lengths are in norms of the weights."""
+DESCENT_CALLS = 1
+"""Small NumPy calls that a step of a descent takes for each step of the unit; found by timing it once."""
+RECORDED_FIRST, RECORDED_LATER = 60, 100
+"""Of a long descent every one of the first steps is kept, of those after so many, ever further apart."""
 
 
 class ErrorSurfaceAxes(StudyAxes):
@@ -58,16 +63,19 @@ class ErrorSurfaceAxes(StudyAxes):
     surface: list[Annotated[str, one_of("surface", SURFACES)]] = list(SURFACES)
     learning_rate: list[Positive] = [0.1, 1.0]
     """Of the descents on the surface of one unit."""
-    cell: CellName = "rnn_tanh"
-    """Of the trained network."""
+    cell: CellName = "gru"
+    """Of the trained network: one that learns to add within `steps`."""
     initialization: InitializationName = "orthogonal"
     seq_len: Size = 50
     hidden_size: Size = 16
     batch_size: Size = 32
-    steps: Size = 200
+    steps: Size = 400
     """Of training before the plane is cut."""
     grid: Annotated[int, Field(ge=5, le=401, strict=True)] = 61
-    descent_steps: Size = 60
+    descent_steps: Size = 2000
+    """Of a descent on one unit: so many that a small learning rate does not fail for want of steps."""
+    plane_steps: Size = 60
+    """Of a descent in a plane."""
     threshold: Positive = 0.1
     seed: Seed = 0
 
@@ -76,12 +84,15 @@ class ErrorSurface(Study):
     """Columns: quantity, x, y, log10_loss, log10_gradient_norm, start, step.  The quantity of a row is
     "surface" (a point of the grid), "plain" or "clipped" (a step of a descent from start number `start`).
     x and y are w and b of one unit; how far a plane reaches along the gradient and along a random direction,
-    in units of the weights' own norms; w of the toy, whose y is null.  log10 of an exact zero is −inf.
+    in units of the weights' own norms; w of the toy, whose y is null.  log10 of an exact zero is −inf.  Of a
+    long descent not every step is kept: the first ones, the longest, the last, and ever fewer between.
 
     Facts: steepness, the largest gradient norm of the grid over its median (null where that is zero);
     flat_share, of the grid, where the gradient is below a hundredth of its largest.  Of a trained network too
     diverged_at_step and last_good_step: where its training diverged, the plane is cut through the weights
     with which loss and gradients were last finite, after so many steps; where they never were there is none.
+    And centre_loss, of the network in the plane's middle on the batch that the plane is drawn for, beside
+    baseline, what knowing nothing costs.
     """
 
     name = "error_surface"
@@ -102,12 +113,12 @@ class ErrorSurface(Study):
         points, length = axes["grid"] ** 2, axes["seq_len"]
         if axes["surface"] == "one_unit":
             descents = 2 * len(STARTS) * axes["descent_steps"] * length
-            return outlook.calls(10 * descents) + outlook.elementwise(points * length)
+            return outlook.calls(DESCENT_CALLS * descents) + outlook.elementwise(points * length)
         if axes["surface"] == "power":
             return outlook.calls(1000)
         sizes = Sizes(length, axes["batch_size"], TASKS["adding"].input_size, axes["hidden_size"])
         one = outlook.pass_seconds(axes["cell"], sizes, training=False) + outlook.calls(250)
-        steps = axes["steps"] + 2 * len(PLANE_STARTS) * axes["descent_steps"]
+        steps = axes["steps"] + 2 * len(PLANE_STARTS) * axes["plane_steps"]
         return training_seconds(axes["cell"], sizes, steps, outlook) + points * one
 
     def measure(self, case: Case, context: Context) -> Measured:
@@ -156,16 +167,27 @@ def _descents(
     for start, (first, second) in enumerate(starts):
         for quantity, rule in rules.items():
             path = descend(surface, first, second, rate, steps, rule)
-            count = len(path.loss)
+            kept = _kept(path)
             rows.add(
                 quantity,
-                path.weight,
-                path.bias,
-                log10_loss=_log10(path.loss),
-                log10_gradient_norm=_log10(path.gradient_norm),
-                start=[start] * count,
-                step=np.arange(count),
+                path.weight[kept],
+                path.bias[kept],
+                log10_loss=_log10(path.loss[kept]),
+                log10_gradient_norm=_log10(path.gradient_norm[kept]),
+                start=[start] * len(kept),
+                step=kept,
             )
+
+
+def _kept(path: Path) -> NDArray[np.int64]:
+    """The steps of a descent that are recorded, ascending; both ends of the longest are among them."""
+    last = len(path.loss) - 1
+    if last <= RECORDED_FIRST:
+        return np.arange(last + 1)
+    lengths = np.hypot(np.diff(path.weight), np.diff(path.bias))
+    longest = int(np.argmax(lengths))
+    later = np.geomspace(RECORDED_FIRST, last, RECORDED_LATER).round().astype(np.int64)
+    return np.unique(np.concatenate([np.arange(RECORDED_FIRST), later, [longest, longest + 1]]))
 
 
 def _power(axes: dict[str, Any], rows: Record) -> Measured:
@@ -186,6 +208,7 @@ def _trained(axes: dict[str, Any], context: Context, rows: Record) -> Measured:
     model = SequenceModel(layer, task.output_size, task.objective, seed=seed)
     optimizer = Optimizer("adam", model.weights, LEARNING_RATE)
     diverged: dict[str, Scalar] = {"diverged_at_step": None, "last_good_step": None}
+    baseline = task.baseline(axes["seq_len"])
     try:
         for _ in train(
             model,
@@ -198,7 +221,8 @@ def _trained(axes: dict[str, Any], context: Context, rows: Record) -> Measured:
     except TrainingDiverged as error:
         diverged = {"diverged_at_step": error.step, "last_good_step": error.last_good}
         if error.last_good is None:
-            return Measured(rows.columns, {**_roughness(np.empty(0)), **diverged})
+            learned: dict[str, Scalar] = {"centre_loss": None, "baseline": baseline}
+            return Measured(rows.columns, {**_roughness(np.empty(0)), **diverged, **learned})
     reach = np.linspace(-1.0, 1.0, axes["grid"])
     batch = batch_of(task, 0, axes["seq_len"], axes["batch_size"], seed=seed)
     plane = Plane(model, batch, seed=seed)
@@ -206,8 +230,9 @@ def _trained(axes: dict[str, Any], context: Context, rows: Record) -> Measured:
     along, across = np.meshgrid(reach, reach, indexing="ij")
     slopes = np.hypot(*np.gradient(losses, reach, reach))
     rows.add("surface", along, across, log10_loss=_log10(losses), log10_gradient_norm=_log10(slopes))
-    _descents(rows, plane, PLANE_STARTS, PLANE_RATE, axes["threshold"], axes["descent_steps"])
-    return Measured(rows.columns, {**_roughness(slopes), **diverged})
+    _descents(rows, plane, PLANE_STARTS, PLANE_RATE, axes["threshold"], axes["plane_steps"])
+    learned = {"centre_loss": float(model.loss(batch)), "baseline": baseline}
+    return Measured(rows.columns, {**_roughness(slopes), **diverged, **learned})
 
 
 def _roughness(norm: Any) -> dict[str, Scalar]:

@@ -8,6 +8,7 @@ Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural net
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,20 +43,34 @@ class OneUnit:
     target: float = 0.7
 
     def loss(self, weight: Array | float, bias: Array | float) -> tuple[Array, Array, Array]:
-        """L, ∂L/∂w and ∂L/∂b, each in the shape of w and b together, by forward differentiation."""
+        """L, ∂L/∂w and ∂L/∂b, each in the shape of w and b together, by forward differentiation.
+
+        Of two numbers in Python's own floats: a long descent asks for one point at a time.
+        """
         from scipy.special import expit  # a quarter of a second to import
 
         weight, bias = np.broadcast_arrays(np.float64(weight), np.float64(bias))
-        h = np.full(weight.shape, self.initial)
-        by_weight, by_bias = np.zeros(weight.shape), np.zeros(weight.shape)
+        if weight.ndim == 0:
+            return self._differentiated(float(weight), float(bias), 0.0, _sigmoid)
+        return self._differentiated(weight, bias, np.zeros(weight.shape), expit)
+
+    def _differentiated(self, weight: Any, bias: Any, zero: Any, sigmoid: Any) -> tuple[Any, Any, Any]:
+        """The same equations for arrays and for floats, each with a sigmoid and zeros of its kind."""
+        h, by_weight, by_bias = zero + self.initial, zero, zero
         for _ in range(self.steps):
-            s = expit(h)
+            s = sigmoid(h)
             slope = weight * s * (1.0 - s)
             by_weight, by_bias = s + slope * by_weight, 1.0 + slope * by_bias
             h = weight * s + bias
-        output = expit(h)
+        output = sigmoid(h)
         through = 2.0 * (output - self.target) * output * (1.0 - output)
         return (output - self.target) ** 2, through * by_weight, through * by_bias
+
+
+def _sigmoid(h: float) -> float:
+    """1 / (1 + e^−h), however large h is."""
+    small = math.exp(-abs(h))
+    return (1.0 if h >= 0 else small) / (1.0 + small)
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,6 @@ def descend(
     clipping: Clipping | None = None,
 ) -> Path:
     """Gradient descent on a surface, the gradient clipped where asked."""
-    rule = clipping or Clipping("none")
     place = {"weight": np.array(weight, np.float64), "bias": np.array(bias, np.float64)}
     rows: list[tuple[Any, ...]] = []
     for _ in range(steps + 1):
@@ -86,8 +100,10 @@ def descend(
         if rows and not np.isfinite([loss, by_weight, by_bias]).all():
             break
         rows.append((float(place["weight"]), float(place["bias"]), loss, np.hypot(by_weight, by_bias)))
-        clipped = rule.apply({"weight": by_weight, "bias": by_bias}, place).gradients
-        place = {name: value - learning_rate * clipped[name] for name, value in place.items()}
+        gradient = {"weight": np.asarray(by_weight), "bias": np.asarray(by_bias)}
+        if clipping is not None:
+            gradient = clipping.apply(gradient, place).gradients
+        place = {name: value - learning_rate * gradient[name] for name, value in place.items()}
     columns = (np.array(column, np.float64) for column in zip(*rows, strict=True))
     return Path(*columns)
 

@@ -16,6 +16,7 @@ from harness.clipping import Clipping
 from harness.initializations import initialize
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS
+from harness.report.summaries.error_surface import _end
 from harness.studies import error_surface
 from harness.studies.error_surface import PLANE_RATE
 from harness.training.evaluate import batch_of
@@ -26,7 +27,10 @@ from implementations.registry import load_backend
 from tests.harness.studying import measured, points
 from tests.report.synthetic import write_run
 
-SMALL: dict[str, Any] = {"backend": ["numpy"], "grid": 9, "steps": 3, "hidden_size": 4, "batch_size": 4}
+SMALL: dict[str, Any] = {
+    "backend": ["numpy"], "cell": "rnn_tanh", "grid": 9, "steps": 3, "hidden_size": 4, "batch_size": 4,
+    "descent_steps": 60,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("weight", "bias"), [(5.3, -2.6), (4.9, -2.31), (6.5, -2.2)])
@@ -39,6 +43,14 @@ def test_the_gradient_is_autograds(weight: float, bias: float) -> None:
     loss.backward()
     found = OneUnit().loss(weight, bias)
     assert [float(value) for value in found] == pytest.approx([loss.item(), w.grad.item(), b.grad.item()])
+
+
+def test_one_point_has_the_loss_that_it_has_among_many() -> None:
+    weights, biases = np.array([4.7, 5.4, 6.9, -900.0]), np.array([-2.3, -2.9, -2.1, 800.0])
+    together = OneUnit().loss(weights, biases)
+    alone = [OneUnit().loss(w, b) for w, b in zip(weights, biases, strict=True)]
+    for one, many in zip(zip(*alone, strict=True), together, strict=True):
+        np.testing.assert_allclose(one, many, rtol=1e-10)
 
 
 def test_there_is_a_cliff_and_clipping_holds_on_to_it() -> None:
@@ -90,6 +102,29 @@ def test_rows_of_the_three_surfaces() -> None:
     steps = clipped.groupby("start")[["x", "y"]].diff().dropna().to_numpy(float)
     assert np.hypot(*steps.T).max() <= PLANE_RATE * 0.1 + 1e-6
     assert np.isfinite(np.array(trained.columns["log10_loss"], float)).all()
+
+
+def test_a_long_descent_is_recorded_thinly_with_its_longest_step_and_its_end() -> None:
+    options = {**SMALL, "descent_steps": 400}
+    found = measured("error_surface", surface=["one_unit"], learning_rate=[0.1], **options, seq_len=50)
+    rows = pd.DataFrame(found.columns)
+    rows = rows[(rows["quantity"] == "plain") & (rows["start"] == 0)].astype(
+        {"x": float, "y": float, "step": int}
+    )
+    path = descend(OneUnit(), 5.0, -2.3, 0.1, 400)
+    longest = np.hypot(np.diff(path.weight), np.diff(path.bias))
+    assert rows["step"].tolist()[:60] == list(range(60))
+    assert {400, int(longest.argmax()), int(longest.argmax()) + 1} <= set(rows["step"])
+    assert len(rows) < 200
+    np.testing.assert_array_equal(rows["x"], path.weight[rows["step"]])
+    assert _end(rows)["longest_step"] == pytest.approx(longest.max())
+
+
+def test_the_network_of_the_defaults_learns() -> None:
+    options = {"backend": ["numba"], "surface": ["trained"], "grid": 5, "plane_steps": 1}
+    facts = measured("error_surface", **options).facts
+    assert facts["baseline"] == 1 / 6
+    assert facts["centre_loss"] < 0.1 * facts["baseline"]
 
 
 def test_a_surface_is_the_units_own_and_so_is_its_roughness() -> None:

@@ -100,10 +100,10 @@ def test_a_language_model_is_trained_and_read_and_counted() -> None:
 
 
 def test_a_surface_costs_its_points() -> None:
-    short = {"surface": ["trained"], "steps": 1, "descent_steps": 1}
+    short = {"surface": ["trained"], "steps": 1, "plane_steps": 1}
     coarse, fine = (of_study("error_surface", **short, grid=n) for n in (41, 81))
     assert fine / coarse == pytest.approx((81 / 41) ** 2, rel=0.05)
-    assert of_study("error_surface", **{**short, "descent_steps": 100}, grid=81) > fine
+    assert of_study("error_surface", **{**short, "plane_steps": 100}, grid=81) > fine
     assert of_study("error_surface", surface=["power"]) < 0.01
     assert of_study("error_surface", surface=["one_unit"], learning_rate=[0.1]) < fine
 

@@ -113,8 +113,14 @@ def power(above: float = 20959.2, below: float = 4.3e-5) -> Iterator[Item]:
     yield Case("error_surface", axes), Measured(columns, {"steepness": 10.0, "flat_share": 0.5})
 
 
-def cliff(steepness: float, served: Iterable[float], rates: Iterable[float] = (0.1, 1.0)) -> Iterator[Item]:
-    """The surface of one unit, this steep; descents at the rates of `served` halve their loss."""
+def cliff(
+    steepness: float,
+    served: Iterable[float],
+    rates: Iterable[float] = (0.1, 1.0),
+    clipped: float = -1.0,
+) -> Iterator[Item]:
+    """The surface of one unit, this steep; descents at the rates of `served` halve their loss, those with
+    clipping end at so many powers of ten."""
     for rate in rates:
         end = 0.1 if rate in served else 0.9
         rows = [("surface", 0.0, 0.0, -1.0, 0.0, None, None), ("surface", 1.0, 1.0, 0.0, 1.0, None, None)]
@@ -123,13 +129,30 @@ def cliff(steepness: float, served: Iterable[float], rates: Iterable[float] = (0
                 ("plain", 0.0, 0.0, 0.0, 0.0, start, 0),
                 ("plain", 0.1, 0.0, math.log10(end), 0.0, start, 1),
                 ("clipped", 0.0, 0.0, 0.0, 0.0, start, 0),
-                ("clipped", 0.1, 0.0, -1.0, 0.0, start, 1),
+                ("clipped", 0.1, 0.0, clipped, 0.0, start, 1),
             ]
         names = ("quantity", "x", "y", "log10_loss", "log10_gradient_norm", "start", "step")
         columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         axes = {"backend": "numba", "surface": "one_unit", "learning_rate": rate, "seed": 0}
         facts = {"steepness": steepness, "flat_share": 0.9}
         yield Case("error_surface", axes), Measured(columns, facts)
+
+
+def plane(steepness: float, centre_loss: float, seed: int = 0) -> Iterator[Item]:
+    """A plane, this steep, through a network with this loss, where knowing nothing costs 1/6."""
+    columns = {
+        "quantity": ["surface"] * 2, "x": [0.0, 1.0], "y": [0.0, 1.0], "log10_loss": [-1.0, 0.0],
+        "log10_gradient_norm": [0.0, 1.0], "start": [None] * 2, "step": [None] * 2,
+    }  # fmt: skip
+    axes = {
+        "backend": "numba", "surface": "trained", "learning_rate": None, "cell": "gru", "seq_len": 50,
+        "seed": seed,
+    }  # fmt: skip
+    facts = {
+        "steepness": steepness, "flat_share": 0.9, "centre_loss": centre_loss, "baseline": 1 / 6,
+        "diverged_at_step": None, "last_good_step": None,
+    }  # fmt: skip
+    yield Case("error_surface", axes), Measured(columns, facts)
 
 
 def clipped_pass(unclipped: float, clipped: float, slope: float, raised: float = 0.0) -> Iterator[Item]:

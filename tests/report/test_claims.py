@@ -24,6 +24,7 @@ from tests.report.synthetic_claims import (
     costing,
     decay,
     language,
+    plane,
     power,
     reaching,
     timed,
@@ -238,6 +239,20 @@ def test_gradients_that_are_zero_are_not_kept(tmp_path: Path) -> None:
     found = verdicts(tmp_path / "half", half)["C6"]
     assert found.word == UNDECIDED
     assert "sequences lose it altogether" in found.effect
+
+
+def test_planes_count_where_the_network_in_the_middle_has_learned(tmp_path: Path) -> None:
+    items = [*cliff(1e4, ()), *plane(500.0, 0.001), *plane(600.0, 0.002, seed=1), *plane(5.0, 0.166, seed=2)]
+    found = verdicts(tmp_path / "run", items)["C3"]
+    assert found.word == SUPPORTED
+    assert found.finding is not None
+    assert [(c.words, c.effect.units) for c in found.finding.conditions] == [
+        ("one unit", 1), ("planes through trained gru at T=50", 2), ("the learning rates", 2),
+    ]  # fmt: skip
+    assert found.effect.endswith(
+        "none serves every start within 1 step; left out, as the network in the middle had not learned: "
+        "1 plane through gru at T=50"
+    )
 
 
 def _dead(outcome: Outcome | None) -> Measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,6 @@ from harness.report.words import counted, listed, plain, times
 
 STEEP = 100.0
 SERVED = 0.5
-NAMES = {"one_unit": "one unit", "trained": "planes through trained networks"}
 
 
 @claim(
@@ -24,8 +24,9 @@ NAMES = {"one_unit": "one unit", "trained": "planes through trained networks"}
         "The error surface of an RNN has flat plains and steep cliffs, so that no one learning rate serves."
     ),
     rule=(
-        "Supported where on each surface the steepest slope is more than 100 times the median one, and "
-        "none of two or more learning rates brings a plain descent from every start to half its loss "
+        "Supported where on each surface the steepest slope is more than 100 times the median one (planes "
+        "count where the loss of the network in the middle is below half of what knowing nothing costs), "
+        "and none of two or more learning rates brings a plain descent from every start to half its loss "
         "without a leap."
     ),
     studies=(STUDY,),
@@ -36,15 +37,7 @@ def judge(run: Run) -> Finding | None:
     if found is None:
         return None
     cases = run.measured(STUDY).drop_duplicates("key")
-    conditions = []
-    for own, part in groups(cases[cases["surface"] != "power"], ["surface"]):
-        steep = part["steepness"].astype(float).drop_duplicates()
-        if steep.notna().all():
-            effect = effects.ratio(steep, "surface")
-            name = NAMES.get(str(own["surface"]), str(own["surface"]))
-            conditions.append(
-                Condition(name, "steepest slope over the median one", effect, effect.above(STEEP), times)
-            )
+    conditions = [*_one_unit(cases), *_planes(found.networks)]
     rates = serving(found.ends)
     effect_words = measured_words(conditions)
     if len(rates) > 1:
@@ -60,14 +53,49 @@ def judge(run: Run) -> Finding | None:
         )
         effect_words += (
             f"; of the learning rates {listed([plain(rate) for rate in rates])}, "
-            f"{counted(len(good), 'one serves', 'serve') if good else 'none serves'} every start"
+            f"{_named(good)} every start within {counted(int(found.ends['steps'].max()), 'step')}"
         )
+    effect_words += _left_out(found.networks)
     return finding(
         conditions,
         on="the surface",
         effect=effect_words,
         tested=f"{counted(len(cases), 'surface')}, and the descents on it",
     )
+
+
+def _one_unit(cases: pd.DataFrame) -> list[Condition]:
+    steep = cases.loc[cases["surface"] == "one_unit", "steepness"].astype(float).drop_duplicates()
+    return [_steep("one unit", steep)] if len(steep) and steep.notna().all() else []
+
+
+def _planes(networks: pd.DataFrame) -> list[Condition]:
+    """Planes through networks that learned: one condition for each cell and length."""
+    learned = networks[networks["learned"] & networks["steepness"].notna()]
+    return [
+        _steep(f"planes through trained {own['cell']} at T={plain(own['seq_len'])}", part["steepness"])
+        for own, part in groups(learned, ["cell", "seq_len"])
+    ]
+
+
+def _steep(name: str, steepness: pd.Series) -> Condition:
+    effect = effects.ratio(steepness, "surface")
+    return Condition(name, "steepest slope over the median one", effect, effect.above(STEEP), times)
+
+
+def _left_out(networks: pd.DataFrame) -> str:
+    """The planes that are not judged, with why."""
+    parts = [
+        f"{counted(len(part), 'plane')} through {own['cell']} at T={plain(own['seq_len'])}"
+        for own, part in groups(networks[~networks["learned"]], ["cell", "seq_len"])
+    ]
+    return f"; left out, as the network in the middle had not learned: {listed(parts)}" if parts else ""
+
+
+def _named(rates: Sequence[float]) -> str:
+    if not rates:
+        return "none serves"
+    return f"{listed([plain(rate) for rate in rates])} {'serves' if len(rates) == 1 else 'serve'}"
 
 
 def serving(ends: pd.DataFrame) -> dict[Any, bool]:

@@ -9,13 +9,13 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.error_surface import Surfaces, surfaces
-from harness.report.summaries.grouping import records
+from harness.report.summaries.grouping import groups, most, records
 from harness.report.tables import Table
-from harness.report.words import counted, missing, percent, plain, power_of_ten, significant
+from harness.report.words import counted, listed, missing, percent, plain, power_of_ten, significant
 
 NAMES = {
     "one_unit": "one unit over its weight and bias",
-    "trained": "a plane through a trained network",
+    "trained": "a plane through a network after training",
     "power": "the toy y = w^1000, w from 0.99 to 1.01",
 }
 
@@ -28,9 +28,9 @@ NAMES = {
     explanation=(
         "One unit, h ← w·σ(h) + b over T steps with the loss (σ(h_T) − 0.7)², after Pascanu et al. 2013; "
         "gradient descents on it, plain, and with the gradient's norm clipped; a plane through the weights "
-        "of a network that learned to add, along its gradient and along a random direction, with descents "
-        "that stay in it, by the gradient's share in each direction; and y = w^1000. A descent leaps when "
-        "one of its steps is longer than 1 in both numbers together."
+        "of a network that was trained to add, along its gradient and along a random direction, with "
+        "descents that stay in it, by the gradient's share in each direction; and y = w^1000. A descent "
+        "leaps when one of its steps is longer than 1, measured in the plane."
     ),
 )
 def answer(run: Run) -> Answer | None:
@@ -39,7 +39,12 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=(*(_detail(row) for row in records(found.facts)), *_in_planes(found)),
+        details=(
+            *(_detail(row) for row in records(found.facts)),
+            *_learned(found.networks),
+            *_ended(found.ends, "On one unit"),
+            *_ended(found.plane_ends, "In the planes through networks"),
+        ),
         table=_table(found.ends),
         summary=found.ends,
     )
@@ -60,21 +65,45 @@ def _sentence(found: Surfaces) -> str:
     )
 
 
-def _in_planes(found: Surfaces) -> list[str]:
-    """How descents in the planes through trained networks went."""
-    ends = found.plane_ends
+def _learned(networks: pd.DataFrame) -> list[str]:
+    """What the networks in the middle of the planes know, each beside who knows nothing."""
+    sentences = []
+    for own, part in groups(networks.dropna(subset=["centre_loss"]), ["cell", "seq_len", "baseline"]):
+        losses = listed([significant(loss) for loss in part["centre_loss"]])
+        learned = int(part["learned"].sum())
+        who = f"{own['cell']} at T={plain(own['seq_len'])}"
+        sentences.append(
+            f"In the middle of {counted(len(part), 'plane')} stands {who}, with a loss of {losses} where "
+            f"knowing nothing costs {significant(own['baseline'])}: {learned} of {len(part)} had learned, to "
+            "less than half of that."
+        )
+    return sentences
+
+
+def _ended(ends: pd.DataFrame, where: str) -> list[str]:
+    """How descents went, those with clipping that ended worse than they began included."""
     if ends.empty:
         return []
     words = []
     for name, when in (("plain", "without clipping"), ("clipped", "with it")):
         part = ends[ends["quantity"] == name]
+        if part.empty:
+            continue
         lower = int((part["last_loss"] < part["first_loss"] / 2).sum())
+        worse = part[part["last_loss"] > part["first_loss"]]
         words.append(
-            f"{when} {int(part['leapt'].sum())} of {counted(len(part), 'descent')} leapt and {lower} ended "
-            "below half the loss they began with"
+            f"{when} {int(part['leapt'].sum())} of {counted(len(part), 'descent')} leapt, {lower} ended "
+            f"below half the loss they began with and {len(worse)} above it{_worst(worse)}"
         )
-    networks = counted(int(ends["key"].nunique()), "trained network")
-    return [f"In the planes through {networks}: {'; '.join(words)}."]
+    steps = ends["steps"].max()
+    return [f"{where}, in at most {counted(int(steps), 'step')}: {'; '.join(words)}."]
+
+
+def _worst(worse: pd.DataFrame) -> str:
+    if worse.empty:
+        return ""
+    row = most(worse.assign(times=worse["last_loss"] / worse["first_loss"]), "times")
+    return f" (worst: {significant(row['first_loss'])} → {significant(row['last_loss'])})"
 
 
 def _detail(row: dict[str, Any]) -> str:
@@ -83,9 +112,14 @@ def _detail(row: dict[str, Any]) -> str:
     what = "y" if row["surface"] == "power" else "the loss"
     return (
         f"{name[0].upper()}{name[1:]}: {what} runs from {low} to {high}; the steepest slope is "
-        f"{significant(row['steepness'], 2)} times the median one, and {percent(row['flat_share'])} of the "
-        f"grid is flatter than a hundredth of it.{_gone(row)}"
+        f"{significant(row['steepness'], 2)} times the median one, and on {_flat(row['flat_share'])} of the "
+        f"grid the slope is less than a hundredth of the steepest.{_gone(row)}"
     )
+
+
+def _flat(share: float) -> str:
+    """A share; of nearly all what is missing, which would be rounded away."""
+    return percent(share) if not 0.995 <= share < 1.0 else f"all but {significant(100 * (1 - share), 2)} %"
 
 
 def _gone(row: dict[str, Any]) -> str:
@@ -116,6 +150,6 @@ def _table(ends: pd.DataFrame) -> Table | None:
     return Table(
         columns,
         rows,
-        "Descents on the surface of one unit; steps are lengths in w and b together.",
+        "Descents on the surface of one unit; a step's length is taken in the plane of w and b.",
         frozenset({"learning rate", "start", "loss before", "loss after", "longest step"}),
     )
