@@ -199,7 +199,9 @@ def language(cell: str, bits: float, memory: float, seeds: Iterable[int] = SEEDS
         yield Case("language_model", axes), Measured(columns, facts)
 
 
-def timed(ratio: float, backend: str = "numpy", flop: float = 4.0, spread: float = 1.0) -> Iterator[Item]:
+def timed(
+    ratio: float, backend: str = "numpy", flop: float = 4.0, spread: float = 1.0, seq_len: int = 8
+) -> Iterator[Item]:
     """An LSTM that takes `ratio` times as long as a simple RNN, in three processes.
 
     Args:
@@ -208,7 +210,7 @@ def timed(ratio: float, backend: str = "numpy", flop: float = 4.0, spread: float
     for replicate in range(3):
         for cell, factor, work in (("lstm", ratio, flop), ("rnn_tanh", 1.0, 1.0)):
             axes = {
-                "backend": backend, "cell": cell, "pass": "training", "dtype": "float32", "seq_len": 8,
+                "backend": backend, "cell": cell, "pass": "training", "dtype": "float32", "seq_len": seq_len,
                 "batch_size": 1, "input_size": 8, "hidden_size": 8,
             }  # fmt: skip
             varied = spread**replicate if cell == "lstm" else 1.0
@@ -221,6 +223,28 @@ def timed(ratio: float, backend: str = "numpy", flop: float = 4.0, spread: float
             }
             facts = {"flop": 1e6 * work, "steps": 8, "num_threads": 1, "relative_error": 1e-7}
             yield Case("throughput", axes, replicate), Measured(columns, facts)
+
+
+def peaks(cell: str, bytes_per_step: float) -> Iterator[Item]:
+    """Peaks of inference that grow by so much with each step, at B=1 and H=8."""
+    for seq_len in (100, 200, 400):
+        axes = {
+            "backend": "numba", "cell": cell, "pass": "inference", "dtype": "float32", "seq_len": seq_len,
+            "batch_size": 1, "input_size": 8, "hidden_size": 8,
+        }  # fmt: skip
+        columns = {"peak_bytes": [bytes_per_step * seq_len], "method": ["allocations"]}
+        yield Case("memory", axes), Measured(columns, {"relative_error": 1e-7})
+
+
+def directions(cell: str, alive: int, of: int, lag: int = 64) -> Iterator[Item]:
+    """Spectra under an identity: so many singular values of 1, all others exactly zero."""
+    for seed in SEEDS:
+        columns = {
+            "sample": [0] * of,
+            "index": list(range(1, of + 1)),
+            "log10_singular_value": [0.0] * alive + [-math.inf] * (of - alive),
+        }
+        yield Case("spectra", network(cell, "identity", seed, lag=lag)), Measured(columns)
 
 
 def reaching(
@@ -246,12 +270,18 @@ def reaching(
         yield Case("depth_decay", axes), Measured(columns, {"anchor": LENGTH, "parameters": 100})
 
 
-def costing(ratio: float, structure: str = "2 layers, both ways", work: float = 4.0) -> Iterator[Item]:
+def costing(
+    ratio: float,
+    structure: str = "2 layers, both ways",
+    work: float = 4.0,
+    cell: str = "lstm",
+    parameters: int = 100,
+) -> Iterator[Item]:
     """A structure that takes `ratio` times as long as one layer, for `work` times its arithmetic."""
     for replicate in range(3):
         for name, factor, flop in ((structure, ratio, work), ("1 layer", 1.0, 1.0)):
             axes = {
-                "backend": "numba", "cell": "lstm", "structure": name, "pass": "training", "dtype": "float32",
+                "backend": "numba", "cell": cell, "structure": name, "pass": "training", "dtype": "float32",
                 "seq_len": 8, "batch_size": 1, "input_size": 8, "hidden_size": 8,
             }  # fmt: skip
             seconds = 1e-3 * factor * (1 + 0.001 * replicate)
@@ -263,8 +293,8 @@ def costing(ratio: float, structure: str = "2 layers, both ways", work: float = 
                 "seconds": [seconds] * 3,
             }
             facts = {
-                "flop": 1e6 * flop, "steps": 8, "num_threads": 1, "relative_error": 1e-7, "parameters": 100,
-                "equal_hidden_size": 9, "peak_bytes": 1e6 * flop,
+                "flop": 1e6 * flop, "steps": 8, "num_threads": 1, "relative_error": 1e-7,
+                "parameters": parameters, "equal_hidden_size": 9, "peak_bytes": 1e6 * flop,
             }  # fmt: skip
             yield Case("structures", axes, replicate), Measured(columns, facts)
 

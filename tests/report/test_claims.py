@@ -18,12 +18,15 @@ from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import NORM
 from tests.report.synthetic import Item, write_run
 from tests.report.synthetic_claims import (
+    LENGTH,
     SEEDS,
     cliff,
     clipped_pass,
     costing,
     decay,
+    directions,
     language,
+    peaks,
     plane,
     power,
     reaching,
@@ -90,8 +93,9 @@ def beside(gru: float, lstm: float, spread: float = 0.02) -> list[Item]:
     ]
 
 
-def skipping(gain: float, through: float, cells: tuple[str, ...] = ("lstm",)) -> list[Item]:
-    """Skips across time gain so many orders of magnitude, residual connections so many through depth."""
+def skipping(gain: float, through: float, far: float = 1.0, cells: tuple[str, ...] = ("lstm",)) -> list[Item]:
+    """Skips across time gain so many orders of magnitude, residual connections so many through depth and
+    through time."""
     return [
         item
         for cell in cells
@@ -99,7 +103,7 @@ def skipping(gain: float, through: float, cells: tuple[str, ...] = ("lstm",)) ->
             reaching(cell, "1 layer", far=-9.0),
             reaching(cell, "1 layer, skip 8", far=-9.0 + gain),
             reaching(cell, "2 layers", far=-9.0, through=-3.0),
-            reaching(cell, "2 layers, residual", far=-9.0, through=-3.0 + through),
+            reaching(cell, "2 layers, residual", far=-9.0 + far, through=-3.0 + through),
         )
         for item in part
     ]
@@ -145,7 +149,7 @@ CASES: list[tuple[str, str, list[Item]]] = [
     ("C6", NOT_SUPPORTED, [*decay("rnn_relu", "identity", -0.5)]),
     ("C6", DEPENDS, [*decay("rnn_relu", "irnn", 0.0), *decay("rnn_tanh", "irnn", -0.5)]),
     ("C7", SUPPORTED, skipping(4.0, 1.0)),
-    ("C7", NOT_SUPPORTED, skipping(-1.0, 0.0)),
+    ("C7", NOT_SUPPORTED, skipping(-1.0, 0.0, 0.0)),
     ("C7", DEPENDS, skipping(4.0, -1.0)),
     ("C8", SUPPORTED, gates(0.0, 0.01)),
     ("C8", NOT_SUPPORTED, [*decay("lstm", "orthogonal", -0.9, block="cc", forget_bias=3.0)]),
@@ -227,7 +231,10 @@ def test_what_is_too_scattered_or_too_few_to_tell_is_undecided(
 
 def test_what_a_claim_says_and_the_run_has_nothing_of_is_undecided(tmp_path: Path) -> None:
     found = verdicts(tmp_path / "run", decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1))["C1"]
-    assert found.verdict == "undecided for β_W β_h > 1; holds for the bound at every lag and β_W β_h < 1"
+    assert (
+        found.verdict
+        == "undecided for β_W β_h > 1; holds for the bound at every lag and β_W β_h < 1 in rnn_tanh"
+    )
     assert found.effect.endswith("no network had β_W β_h > 1")
 
 
@@ -253,6 +260,138 @@ def test_planes_count_where_the_network_in_the_middle_has_learned(tmp_path: Path
         "none serves every start within 1 step; left out, as the network in the middle had not learned: "
         "1 plane through gru at T=50"
     )
+
+
+def test_networks_that_share_their_weights_count_once(tmp_path: Path) -> None:
+    """Noise and text read by the networks of one seed: the interval is that over seeds."""
+    items = [
+        item
+        for inputs in ("noise", "text")
+        for cell, rate in (("rnn_tanh", -0.5), ("rnn_relu", -0.1))
+        for item in decay(cell, "identity", rate, bound=0.2, inputs=inputs)
+    ]
+    found = verdicts(tmp_path / "run", items)
+    for name in ("C1", "C5", "C6"):
+        finding = found[name].finding
+        assert finding is not None
+        units = {(c.effect.units, c.effect.unit) for c in finding.conditions if c.words[:9] != "the bound"}
+        assert units == {(len(SEEDS), "seed")}, name
+
+
+def test_each_cell_is_held_against_the_bound_for_itself(tmp_path: Path) -> None:
+    items = [
+        *decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1),
+        *decay("rnn_tanh", "gaussian", 0.2, bound=0.3),
+        *decay("rnn_relu", "gaussian", -0.2, bound=0.3),
+    ]
+    found = verdicts(tmp_path / "run", items)["C1"]
+    assert found.verdict.startswith("depends on the cell and the side of 1: ")
+    assert found.verdict.endswith("; not for β_W β_h > 1 in rnn_relu, where it grows most")
+
+
+def test_a_norm_that_stays_may_be_that_of_few_directions(tmp_path: Path) -> None:
+    """One unit that lives keeps the spectral norm at 1."""
+    items = [*decay("rnn_relu", "identity", 0.0), *directions("rnn_relu", alive=2, of=32)]
+    found = verdicts(tmp_path / "run", items)["C6"]
+    assert found.verdict == (
+        "depends on the activation and what is kept: holds for the norm in rnn_relu; not for most directions "
+        "in rnn_relu"
+    )
+    assert "share of singular values above 1 % at lag 64: most directions in rnn_relu: 6.2 %" in found.effect
+
+
+def test_open_gates_are_shown_to_let_through_and_not_excused_by_scatter(tmp_path: Path) -> None:
+    """The limit is ln 100 over the longest lag; an interval that leaves it tells nothing."""
+    limit = math.log(100.0) / LENGTH
+
+    def at_work(*rates: float) -> Judged:
+        networks_ = [
+            item
+            for seed, rate in enumerate(rates)
+            for batch in (1, 4)
+            for item in decay(
+                "lstm", "orthogonal", rate, block="cc", forget_bias=5.0, seeds=(seed,), batch_size=batch
+            )
+        ]
+        return verdicts(tmp_path / "_".join(map(str, rates)), networks_)["C8"]
+
+    held = at_work(0.01, 0.011, 0.012)
+    assert held.word == SUPPORTED
+    assert "b_f = 5: 0.0110" in held.effect
+    assert "3 seeds" in held.effect
+    assert held.effect.endswith("; with b_f = 5 it grows")
+    assert at_work(-limit, 0.0, limit).word == UNDECIDED
+    assert at_work(2.0 * limit, 2.01 * limit, 2.02 * limit).word == NOT_SUPPORTED
+
+
+def test_a_ratio_without_an_interval_is_undecided(tmp_path: Path) -> None:
+    once = [(case, outcome) for case, outcome in timed(4.0) if case.replicate == 0]
+    found = verdicts(tmp_path / "run", once)["C13"]
+    assert found.verdict == "undecided for time of training on numpy; holds for arithmetic"
+    assert found.effect.endswith("arithmetic 4.0×; time of training on numpy 4.0× (no interval)")
+    found = verdicts(tmp_path / "thrice", timed(4.2))["C13"]
+    assert "time of training on numpy 4.2× (4.2× to 4.2×)" in found.effect
+
+
+def test_sizes_that_all_processes_have_give_an_interval(tmp_path: Path) -> None:
+    """A long sequence that one process alone had time for takes no interval away."""
+    items = [
+        *timed(4.2),
+        *(item for item in timed(4.2, seq_len=512) if item[0].replicate == 0),
+        *(item for item in timed(4.2, seq_len=256) if item[0].replicate == 1),
+    ]
+    found = verdicts(tmp_path / "run", items)["C13"].finding
+    assert found is not None
+    assert found.conditions[-1].effect.units == 3
+    assert found.conditions[-1].holds
+
+
+def test_parameters_are_counted_beside_arithmetic(tmp_path: Path) -> None:
+    items = [
+        *timed(4.2), *costing(4.1, cell="lstm", parameters=400),
+        *costing(4.1, cell="rnn_tanh", parameters=100),
+    ]  # fmt: skip
+    found = verdicts(tmp_path / "run", items)["C13"].finding
+    assert found is not None
+    assert [c.words for c in found.conditions] == ["arithmetic", "parameters", "time of training on numpy"]
+    assert found.conditions[1].holds
+
+
+def test_memory_of_outputs_alone_is_said_to_be_that(tmp_path: Path) -> None:
+    def remembered(**slopes: float) -> list[Item]:
+        return [item for cell in ("lstm", "rnn_tanh") for item in peaks(cell, bytes_per_step=slopes[cell])]
+
+    found = verdicts(tmp_path / "outputs", remembered(lstm=4 * 8, rnn_tanh=4 * 8))["C13"]
+    assert found.effect.endswith("; inference on numba keeps the outputs alone, which are as large in both")
+    found = verdicts(tmp_path / "more", remembered(lstm=4 * 32, rnn_tanh=4 * 8))["C13"]
+    assert "keeps the outputs" not in found.effect
+
+
+def test_a_structure_is_judged_once_for_its_reach_and_once_on_each_backend(tmp_path: Path) -> None:
+    items = [
+        *reaching("lstm", "2 layers, both ways", later=4), *reaching("gru", "2 layers, both ways", later=2),
+        *reaching("lstm", "2 layers", through=-1.0), *reaching("gru", "2 layers", through=-5.0),
+        *costing(4.1, cell="lstm"), *costing(4.2, cell="gru"),
+    ]  # fmt: skip
+    found = verdicts(tmp_path / "run", items)["C15"].finding
+    assert found is not None
+    assert [(c.words, c.holds, c.effect.units) for c in found.conditions] == [
+        ("2 layers + both ways (earlier)", True, 3),
+        ("2 layers + both ways (later)", False, 3),
+        ("2 layers (to the first layer)", False, 3),
+        ("2 layers + both ways on numba", True, 3),
+    ]
+
+
+def test_skips_say_how_far_they_carry_and_what_they_cost(tmp_path: Path) -> None:
+    found = verdicts(tmp_path / "run", skipping(4.0, 1.0, -2.0))["C7"]
+    assert found.verdict.endswith("; not for residual connections, through time in lstm")
+    assert found.effect.endswith(
+        "; 0 of 3 networks with skips across time keep 1 % beyond three quarters of the longest lag"
+    )
+    carried = verdicts(tmp_path / "carried", skipping(8.0, 1.0, 1.0))["C7"]
+    assert carried.word == SUPPORTED
+    assert "; 3 of 3 networks with skips" in carried.effect
 
 
 def _dead(outcome: Outcome | None) -> Measured:

@@ -10,7 +10,7 @@ from harness.report.claim import NOT_SUPPORTED, Condition, Finding, claim, findi
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import BOUND, NORM, STUDY
 from harness.report.summaries.grouping import groups, has
-from harness.report.summaries.pairs import networks
+from harness.report.summaries.pairs import networks, per_seed
 from harness.report.words import counted, power_of_ten
 
 TOLERANCE = 1e-6
@@ -26,9 +26,10 @@ BELOW, ABOVE = "β_W β_h < 1", "β_W β_h > 1"
         "explode."
     ),
     rule=(
-        "Supported where no norm at any lag lies above its bound, the networks with β_W β_h < 1 lose their "
-        "norm (the rate's interval lies below 0), and some setting with β_W β_h > 1 gains (its rate's lies "
-        "above 0; as it is the largest of several, its interval holds for all of them at once)."
+        "Supported where no norm at any lag lies above its bound, and in each cell the networks with "
+        "β_W β_h < 1 lose their norm (the rate's interval over seeds lies below 0) and some setting with "
+        "β_W β_h > 1 gains (its rate's lies above 0; as it is the largest of several, its interval holds for "
+        "all of them at once)."
     ),
     studies=("gradient_decay",),
     section="gradient_decay",
@@ -51,11 +52,13 @@ def judge(run: Run) -> Finding | None:
     )
     factors = (bounded[BOUND] / bounded["lag"]).groupby(bounded["key"]).first()
     drawn = drawn[drawn["block"] == "hh"].assign(factor=drawn["key"].map(factors))
-    below, above = _below(drawn), _above(drawn, run)
+    cells = [(str(own["cell"]), part) for own, part in groups(drawn, ["cell"])]
+    below = [condition for cell, part in cells for condition in _below(cell, part)]
+    above = [condition for cell, part in cells for condition in _above(cell, part, run)]
     conditions = [under, *below, *above]
     found = finding(
         conditions,
-        on="the side of 1",
+        on="the cell and the side of 1",
         effect=_effect(conditions, excess),
         tested=f"{counted(count, 'network')} of simple RNNs, every lag",
         untested=[BELOW] * (len(below) == 0) + [ABOVE] * (len(above) == 0),
@@ -65,25 +68,26 @@ def judge(run: Run) -> Finding | None:
     return found
 
 
-def _below(drawn: pd.DataFrame) -> list[Condition]:
-    rates = drawn.loc[drawn["factor"] < -TOLERANCE, "nats_per_step"]
-    if rates.empty:
+def _below(cell: str, drawn: pd.DataFrame) -> list[Condition]:
+    part = drawn[drawn["factor"] < -TOLERANCE]
+    if part.empty:
         return []
-    alive = rates[np.isfinite(rates)]
-    rate = effects.mean(alive) if len(alive) else effects.exact(-np.inf, len(rates))  # all are exactly zero
-    return [Condition(BELOW, RATE, rate, rate.below(0.0))]
+    rates = per_seed(part[np.isfinite(part["nats_per_step"])], "nats_per_step")
+    # without any rate all norms are exactly zero
+    rate = effects.mean(rates, "seed") if len(rates) else effects.exact(-np.inf, len(part))
+    return [Condition(f"{BELOW} in {cell}", RATE, rate, rate.below(0.0))]
 
 
-def _above(drawn: pd.DataFrame, run: Run) -> list[Condition]:
+def _above(cell: str, drawn: pd.DataFrame, run: Run) -> list[Condition]:
     """The setting that grows most."""
     part = drawn[(drawn["factor"] > TOLERANCE) & np.isfinite(drawn["nats_per_step"])]
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
-    settings = [rows["nats_per_step"] for _, rows in groups(part, axes)]
-    rates = [effects.mean(rates, of=len(settings)) for rates in settings]
+    settings = [per_seed(rows, "nats_per_step") for _, rows in groups(part, axes)]
+    rates = [effects.mean(rates, "seed", of=len(settings)) for rates in settings]
     if not rates:
         return []
     largest = max(rates, key=lambda rate: rate.value)
-    return [Condition(f"{ABOVE}, where it grows most", RATE, largest, largest.above(0.0))]
+    return [Condition(f"{ABOVE} in {cell}, where it grows most", RATE, largest, largest.above(0.0))]
 
 
 def _effect(conditions: list[Condition], excess: float) -> str:

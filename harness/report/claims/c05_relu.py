@@ -9,7 +9,7 @@ from harness.report.claim import Condition, Finding, claim, finding, measured_wo
 from harness.report.frames import Run
 from harness.report.summaries.gradient_decay import STUDY, variant
 from harness.report.summaries.grouping import groups, records
-from harness.report.summaries.pairs import networks, pairs, zeros
+from harness.report.summaries.pairs import networks, pairs, per_seed, zeros
 from harness.report.words import counted
 
 
@@ -17,8 +17,9 @@ from harness.report.words import counted
     "C5",
     text="Activations with larger derivatives (ReLU) slow the decay.",
     rule=(
-        "Networks that differ in the activation alone are paired. It holds for an initialization where the "
-        "interval of the difference of their rates, ReLU's less tanh's, lies above 0."
+        "Networks that differ in the activation alone are paired; pairs of one seed, which share their "
+        "weights, count once. It holds for an initialization where the interval of the difference of their "
+        "rates, ReLU's less tanh's, lies above 0."
     ),
     studies=(STUDY,),
     section="gradient_decay",
@@ -40,7 +41,7 @@ def judge(run: Run) -> Finding | None:
         dead += len(part) - len(alive)
         if alive.empty:
             continue
-        effect = effects.mean(alive["difference"], "pair")
+        effect = effects.mean(per_seed(alive, "difference"), "seed")
         conditions.append(
             Condition(
                 str(own["variant"]),

@@ -8,10 +8,12 @@ from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
 from harness.report.frames import Run
 from harness.report.summaries.decay_rates import decay_rates
-from harness.report.summaries.gradient_decay import NORM, STUDY
-from harness.report.summaries.grouping import groups
-from harness.report.summaries.pairs import last_lags, networks
-from harness.report.words import counted, significant
+from harness.report.summaries.gradient_decay import FAINT, NORM, STUDY
+from harness.report.summaries.grouping import groups, has
+from harness.report.summaries.pairs import last_lags, networks, per_seed
+from harness.report.summaries.spectra import STUDY as SPECTRA
+from harness.report.summaries.spectra import VALUE
+from harness.report.words import counted, percent, plain, significant
 
 IDENTITIES = ("identity", "irnn")
 ROUNDING = 1e-12
@@ -21,11 +23,13 @@ ROUNDING = 1e-12
     "C6",
     text="Identity initialization with zero bias keeps the gradient from shrinking.",
     rule=(
-        "It holds for a simple RNN's activation where none of its settings under an identity "
+        "The norm: it holds for a simple RNN's activation where none of its settings under an identity "
         "initialization is vanishing by the report's own rule (the rate's interval below 0 and the norm "
-        "below 1 %), and certainly fewer than half of the sequences lose their gradient to an exact zero."
+        "below 1 %), and certainly fewer than half of the sequences lose their gradient to an exact zero. "
+        "Its directions: where at the longest lag certainly more than half of the singular values are above "
+        "1 %. Networks of one seed count once."
     ),
-    studies=(STUDY,),
+    studies=(STUDY, SPECTRA),
     section="decay_rates",
 )
 def judge(run: Run) -> Finding | None:
@@ -40,22 +44,50 @@ def judge(run: Run) -> Finding | None:
     ends = ends[ends["initialization"].isin(IDENTITIES) & (ends["gain"] == 1.0) & (ends["block"] == "hh")]
     conditions, words = [], []
     for own, part in groups(settings, ["cell"]):
-        rates = drawn.loc[drawn["cell"] == own["cell"], "nats_per_step"]
-        alive = rates[np.isfinite(rates)]
-        effect = effects.mean(alive) if len(alive) else effects.exact(-np.inf, len(rates))
+        mine = drawn[(drawn["cell"] == own["cell"]) & np.isfinite(drawn["nats_per_step"])]
+        rates = per_seed(mine, "nats_per_step")
         lost = np.isneginf(ends.loc[ends["cell"] == own["cell"], NORM].astype(float))
+        effect = effects.mean(rates, "seed") if len(rates) else effects.exact(-np.inf, len(lost), "sequence")
         holds = False if (part["verdict"] == "vanishing").any() else _few(int(lost.sum()), len(lost))
-        conditions.append(Condition(str(own["cell"]), "rate in nats per step", effect, holds, _rate))
+        conditions.append(
+            Condition(f"the norm in {own['cell']}", "rate in nats per step", effect, holds, _rate)
+        )
         if lost.any():
             words.append(
                 f"in {own['cell']} {int(lost.sum())} of {counted(len(lost), 'sequence')} lose it altogether"
             )
+    directions = _directions(run)
     return finding(
-        conditions,
-        on="the activation",
-        effect="; ".join([measured_words(conditions), *words]),
+        [*conditions, *directions],
+        on="the activation and what is kept",
+        effect="; ".join(filter(None, [measured_words(conditions), *words, measured_words(directions)])),
         tested=f"{counted(len(settings), 'setting')} of simple RNNs under identity initializations",
     )
+
+
+def _directions(run: Run) -> list[Condition]:
+    """How many directions of each simple RNN under an identity survive the longest lag."""
+    measured = run.measured(SPECTRA)
+    if not has(measured, VALUE, "lag", "cell", "initialization", "gain"):
+        return []
+    simple = measured["cell"].astype(str).str.startswith("rnn_")
+    part = measured[simple & measured["initialization"].isin(IDENTITIES) & (measured["gain"] == 1.0)]
+    part = part.dropna(subset=[VALUE])
+    conditions = []
+    for own, rows in groups(part, ["cell"]):
+        lag = rows["lag"].max()
+        last = rows[rows["lag"] == lag]
+        kept = effects.mean(per_seed(last.assign(kept=last[VALUE] > FAINT), "kept"), "seed")
+        conditions.append(
+            Condition(
+                f"most directions in {own['cell']}",
+                f"share of singular values above 1 % at lag {plain(lag)}",
+                kept,
+                kept.above(0.5),
+                percent,
+            )
+        )
+    return conditions
 
 
 def _few(lost: int, of: int) -> bool | None:

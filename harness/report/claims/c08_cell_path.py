@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
-from harness.report.effects import Effect
 from harness.report.frames import Run
-from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import NORM, STUDY
-from harness.report.summaries.grouping import has, records
-from harness.report.words import counted, plain, setting
+from harness.report.summaries.grouping import groups, has
+from harness.report.summaries.pairs import networks, per_seed
+from harness.report.words import counted, plain, setting, significant, split_constant
 
 OPEN = 3.0
 """A forget bias from which on a gate counts as open: σ(3) = 0.95."""
+KEPT = 100.0
+"""A norm that changes by less than this factor over all lags is let through."""
 ROUNDING = 1e-6
 THEORY = "log10_forget_gate_largest"
 
@@ -25,18 +28,20 @@ THEORY = "log10_forget_gate_largest"
     ),
     rule=(
         "Supported where, in gates that see their biases alone, ‖∂c_t/∂c_k‖ is σ(b_f)^lag to rounding, and "
-        "in networks at work with open gates (b_f ≥ 3) it is stable by the report's own rule, neither "
-        "vanishing nor exploding."
+        "in networks at work with open gates (b_f ≥ 3) the whole interval of its rate keeps it within a "
+        "factor of 100 at the longest lag; it does not hold where the whole interval lies beyond. Networks "
+        "of one seed count once."
     ),
     studies=(STUDY,),
     section="decay_rates",
 )
 def judge(run: Run) -> Finding | None:
-    conditions = [*_alone(run), *_at_work(run)]
+    at_work = _at_work(run)
+    conditions = [*_alone(run), *at_work]
     return finding(
         conditions,
-        on="what the gates see and how long",
-        effect=measured_words(conditions),
+        on="the forget bias",
+        effect="; ".join([measured_words(conditions), *filter(None, map(_changes, at_work))]),
         tested=f"block cc of LSTMs, {counted(len(conditions), 'circumstance')}",
     )
 
@@ -64,17 +69,29 @@ def _alone(run: Run) -> list[Condition]:
 
 
 def _at_work(run: Run) -> list[Condition]:
-    found = decay_rates(run)
-    if found is None or "forget_bias" not in found[0]:
+    """One condition for each forget bias, and size where sizes differ."""
+    drawn = networks(run)
+    if drawn is None or not has(drawn, "forget_bias", "inputs"):
         return []
-    settings = found[0]
-    open_ = (settings["cell"] == "lstm") & (settings["block"] == "cc") & (settings["inputs"] != "zeros")
-    rows = settings[open_ & (settings["forget_bias"].astype(float) >= OPEN)]
-    sizes = [axis for axis in ("seq_len", "batch_size", "hidden_size") if axis in rows]
+    open_ = (drawn["cell"] == "lstm") & (drawn["block"] == "cc") & (drawn["inputs"] != "zeros")
+    rows = drawn[open_ & (drawn["forget_bias"].astype(float) >= OPEN)]
+    sizes = [axis for axis in ("longest_lag", "hidden_size") if axis in rows]
+    varying, _ = split_constant(rows, sizes)
     conditions = []
-    for row in records(rows):
-        words = f"b_f = {plain(row['forget_bias'])} ({setting({axis: row[axis] for axis in sizes})})"
-        low, high = float(row["nats_per_step_low"]), float(row["nats_per_step_high"])
-        effect = Effect(float(row["nats_per_step"]), low, high, int(row["seeds"]))
-        conditions.append(Condition(words, "nats per step", effect, row["verdict"] == "stable"))
+    for own, part in groups(rows, ["forget_bias", *sizes]):
+        rates = per_seed(part[np.isfinite(part["nats_per_step"])], "nats_per_step")
+        if rates.empty:
+            continue
+        rate, limit = effects.mean(rates, "seed"), float(np.log(KEPT)) / float(own["longest_lag"])
+        size = setting({axis: own[axis] for axis in varying})
+        words = f"b_f = {plain(own['forget_bias'])}" + (f" ({size})" if size else "")
+        quantity = f"nats per step, within ±{significant(limit)}"
+        conditions.append(Condition(words, quantity, rate, rate.within(-limit, limit)))
     return conditions
+
+
+def _changes(condition: Condition) -> str:
+    """Whether the norm certainly grows or falls, however little."""
+    if condition.effect.above(0.0):
+        return f"with {condition.words} it grows"
+    return f"with {condition.words} it falls" if condition.effect.below(0.0) else ""

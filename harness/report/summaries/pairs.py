@@ -8,7 +8,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from harness.report import effects
+from harness.report.effects import Effect
 from harness.report.frames import Run
+from harness.report.statistics import geometric_mean
 from harness.report.summaries.gradient_decay import NORM, STUDY, norms
 
 LN10 = float(np.log(10.0))
@@ -36,6 +39,34 @@ def pairs(frame: pd.DataFrame, axis: str, first: object, second: object, axes: S
 def zeros(number: int) -> str:
     """What is said of networks whose norm is exactly zero, which no mean of logarithms can hold."""
     return f"; without {number} whose norm is exactly zero" if number else ""
+
+
+def per_seed(rows: pd.DataFrame, column: str) -> pd.Series:
+    """The mean of each seed's rows, or the rows themselves where there are no seeds.
+
+    Networks of one seed share their weights, whatever inputs they read and for how long: they are one unit.
+    """
+    return rows[column] if "seed" not in rows else rows.groupby("seed", dropna=False)[column].mean()
+
+
+def over_processes(part: pd.DataFrame, axes: Sequence[str]) -> Effect:
+    """Geometric mean of a ratio over settings, with the interval over the processes (replicates).
+
+    The settings are chosen, the processes are drawn: of each process the mean over all settings is one value.
+    Where fewer than two processes have all settings, those count that all processes have; where there is none
+    such, or one process only, there is no interval.
+
+    Args:
+        part: one row per setting and process: replicate, ratio, and the axes that make a setting.
+    """
+    numbered = part.assign(setting=part.groupby(list(axes), dropna=False, sort=False).ngroup())
+    table = numbered.pivot_table(index="replicate", columns="setting", values="ratio")
+    whole = table.dropna()
+    if len(whole) < 2:
+        whole = table.dropna(axis=1)
+    if len(whole) < 2 or whole.shape[1] == 0:
+        return effects.exact(geometric_mean(part["ratio"]), max(1, len(table)), "process")
+    return effects.ratio([geometric_mean(row) for row in whole.to_numpy()], "process")
 
 
 @lru_cache(maxsize=1)
