@@ -298,6 +298,13 @@ def test_a_norm_that_stays_may_be_that_of_few_directions(tmp_path: Path) -> None
         "in rnn_relu"
     )
     assert "share of singular values above 1 % at lag 64: most directions in rnn_relu: 6.2 %" in found.effect
+    varied = [
+        item
+        for seed, alive in enumerate((0, 1, 6))
+        for item in directions("rnn_relu", alive=alive, of=32, seeds=(seed,))
+    ]
+    effect = verdicts(tmp_path / "varied", [*decay("rnn_relu", "identity", 0.0), *varied])["C6"].effect
+    assert "(95 % interval 0 % to " in effect  # a share is never below none
 
 
 def test_open_gates_are_shown_to_let_through_and_not_excused_by_scatter(tmp_path: Path) -> None:
@@ -385,7 +392,7 @@ def test_a_structure_is_judged_once_for_its_reach_and_once_on_each_backend(tmp_p
 
 def test_skips_say_how_far_they_carry_and_what_they_cost(tmp_path: Path) -> None:
     found = verdicts(tmp_path / "run", skipping(4.0, 1.0, -2.0))["C7"]
-    assert found.verdict.endswith("; not for residual connections, through time in lstm")
+    assert found.verdict.endswith("; not for residual connections through time in lstm")
     assert found.effect.endswith(
         "; 0 of 3 networks with skips across time keep 1 % beyond three quarters of the longest lag"
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from harness.report import effects
 from harness.report.claim import Condition, Finding, claim, finding, measured_words
+from harness.report.effects import Effect
 from harness.report.frames import Run
 from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import FAINT, NORM, STUDY
@@ -77,7 +80,7 @@ def _directions(run: Run) -> list[Condition]:
     for own, rows in groups(part, ["cell"]):
         lag = rows["lag"].max()
         last = rows[rows["lag"] == lag]
-        kept = effects.mean(per_seed(last.assign(kept=last[VALUE] > FAINT), "kept"), "seed")
+        kept = _share(effects.mean(per_seed(last.assign(kept=last[VALUE] > FAINT), "kept"), "seed"))
         conditions.append(
             Condition(
                 f"most directions in {own['cell']}",
@@ -88,6 +91,11 @@ def _directions(run: Run) -> list[Condition]:
             )
         )
     return conditions
+
+
+def _share(effect: Effect) -> Effect:
+    """The mean of shares, whose interval ends at none and at all."""
+    return replace(effect, low=float(np.maximum(effect.low, 0.0)), high=float(np.minimum(effect.high, 1.0)))
 
 
 def _few(lost: int, of: int) -> bool | None:

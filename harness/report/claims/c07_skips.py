@@ -16,8 +16,8 @@ from harness.report.words import counted, listed, setting, split_constant
 
 KINDS = (
     ("skip", "log10_far", "skips across time"),
-    ("residual", "log10_through", "residual connections, through the layers"),
-    ("residual", "log10_far", "residual connections, through time"),
+    ("residual", "log10_through", "residual connections through the layers"),
+    ("residual", "log10_far", "residual connections through time"),
 )
 """Word that a connection's part of a structure's name begins with, what it is judged by, and in words."""
 SIZES = ("seq_len", "hidden_size", "batch_size")
