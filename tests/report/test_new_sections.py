@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.case import Case
+from harness.outcome import Measured
 from harness.report.frames import Run
 from harness.report.questions import SECTIONS, Answer
 from harness.report.summaries.rates import rate_of
@@ -78,29 +80,76 @@ def test_gain_map(tmp_path: Path) -> None:
     below, above = math.log(1.5 / 1.8), math.log(2 / 1.8)
     crossing = 1.5 + 0.5 * -below / (above - below)
     assert found.sentence.startswith(
-        "The rate comes up through zero within the gains measured in 1 of 2 combinations"
+        "The gradient crosses from vanishing to stable or exploding in 1 of 2 combinations"
     )
     assert f"({crossing:.2f} against 1.70)" in found.sentence
     assert f"within {100 * (crossing / 1.7 - 1):.1f} % of it" in found.sentence
     gap = math.log(1.8 / 1.7)
     assert any(f"at most {gap:.3f} nats per step off" in s for s in found.details)
-    assert any(s.startswith("lstm under gaussian does not cross") for s in found.details)
+    assert any(s.startswith("lstm under gaussian is not seen to cross from vanishing") for s in found.details)
+    assert any(
+        s.startswith("rnn_tanh under gaussian is vanishing up to gain 1.5 and exploding from 3; its rate is")
+        for s in found.details
+    )
     assert "rule" in found.summary
+
+
+def test_a_rate_that_passes_zero_among_stable_gains_is_no_crossing(tmp_path: Path) -> None:
+    """Scattered rates on either side of zero, and no gain that is vanishing for certain."""
+    items = []
+    for case, outcome in synthetic.gain_map():
+        if case.axes["cell"] == "rnn_tanh" and case.axes["gain"] in (1.5, 2.0):
+            assert isinstance(outcome, Measured)
+            rate = 0.001 if case.axes["gain"] == 2.0 else -0.001
+            spread = 0.01 * (case.axes["seed"] - 0.5)
+            norms = [(rate + spread) * lag for lag in outcome.columns["lag"]]
+            items.append((case, Measured({**outcome.columns, "log10_spectral_norm": norms}, outcome.facts)))
+    found = answer("gain_map", tmp_path, items)
+    assert (
+        found.sentence
+        == "The gradient crosses from vanishing to stable or exploding in none of 1 combination."
+    )
+    assert found.details[0].startswith("rnn_tanh under gaussian is not seen to cross from vanishing")
 
 
 def test_training_decay(tmp_path: Path) -> None:
     found = answer("training_decay", tmp_path, list(synthetic.training_decay()))
-    before = -math.log(10) * (1 / 5 + 1 / 6) / 2
-    after = -math.log(10) * (1 / 50 + 1 / 51) / 2
+    changes = [-math.log(10) * (1 / (50 + seed) - 1 / (5 + seed)) for seed in (0, 1)]
+    mean = sum(changes) / 2
+    half = 12.7062 * abs(changes[0] - changes[1]) / 2
     assert found.sentence == (
-        "Training made the gradient decay more slowly in 1 of 2 networks, faster in 1; it changed most for "
-        f"lstm under orthogonal: from {before:.3f} to {after:.4f} nats per step in 100 steps.".replace(
-            "-", "−"
-        )
+        "Of 2 cells and starts training is shown to slow the gradient's decay in 0 and to speed it in 0, and "
+        "to lengthen the 1 % horizon in 1 and to shorten it in 1; the rate changed most for lstm under "
+        f"orthogonal, by {mean:.3f} (95 % interval {mean - half:.3f} to {mean + half:.3f}, 2 networks) nats "
+        "per step in 100 steps.".replace("-", "−")
     )
     assert "beyond 40 steps after 100 steps" in found.details[0]
     assert "4.00 and 2.00 nats per character" in found.details[0]
     assert "‖W_hh‖₂ went from 1.00 to 3.00" in found.details[0]
+
+
+def test_what_training_changes_is_shown_where_the_paired_interval_excludes_zero(tmp_path: Path) -> None:
+    """Seeds far apart, each of which slows by about as much: the difference is certain, the ends are not."""
+    items = []
+    for seed, before in enumerate((4.0, 8.0, 20.0)):
+        rows = [
+            ("decay", step, lag, 0, -lag * (1 / before - (0.01 + 1e-4 * seed) * (step > 0)), None)
+            for step in (0, 100)
+            for lag in range(61)
+        ]
+        rows += [("held_out_loss", step, None, None, None, 2.0) for step in (0, 100)]
+        names = ("quantity", "step", "lag", "sample", "log10_spectral_norm", "loss")
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        axes = synthetic.network("gru", "orthogonal", seed, inputs="text", steps=100)
+        items.append((Case("training_decay", axes), Measured(columns, {"vocabulary_size": 55})))
+    found = answer("training_decay", tmp_path, items)
+    assert found.sentence.startswith(
+        "Of 1 cell and start training is shown to slow the gradient's decay in 1 and to speed it in 0, and "
+        "to lengthen the 1 % horizon in 0 and to shorten it in 0; the rate changed most for gru under "
+        "orthogonal, by 0.0233 (95 % interval "
+    )
+    assert "; paired by the seed the rate by 0.0233 (95 % interval" in found.details[0]
+    assert "and the 1 % horizon by" in found.details[0]
 
 
 def test_decay_rates(tmp_path: Path) -> None:

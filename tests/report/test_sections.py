@@ -192,6 +192,20 @@ def test_how_far_the_gradient_reaches(run: Run) -> None:
     assert f"strongest for rnn_tanh under gaussian, gain 1.5 with a norm of {kept:.2f} at" in found.sentence
 
 
+def test_the_soonest_to_vanish_is_told_by_its_horizon_between_whole_lags(tmp_path: Path) -> None:
+    """Both reach 7 whole steps; one falls below 1 % right after, the other just before the eighth."""
+    items = []
+    for cell, slope in (("rnn_tanh", -2 / 7.9), ("rnn_relu", -2 / 7.05)):
+        axes = {
+            "backend": "numpy", "cell": cell, "initialization": "orthogonal", "inputs": "noise",
+            "seq_len": 20, "seed": 0,
+        }  # fmt: skip
+        columns = {"lag": list(range(21)), "log10_spectral_norm": [slope * lag for lag in range(21)]}
+        items.append((Case("gradient_decay", axes), Measured({**columns, "sample": [0] * 21})))
+    found = answer("gradient_decay", Run.read(write_run(tmp_path / "run", items)))
+    assert "soonest for rnn_relu under orthogonal, after 7.05 steps" in found.sentence
+
+
 def test_samples_that_died_are_told_where_a_gradient_is_said_to_reach_all(tmp_path: Path) -> None:
     axes = {"cell": "rnn_relu", "initialization": "identity", "inputs": "noise", "seq_len": 20}
     lags, samples = zip(*((lag, sample) for lag in range(21) for sample in range(4)), strict=True)

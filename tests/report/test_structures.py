@@ -132,18 +132,41 @@ def test_depth_decay_section(tmp_path: Path) -> None:
     skip, plain = math.log10(2) / 0.025, math.log10(2) / 0.25
     assert found.sentence == (
         "From the top layer down to the first the gradient reaches furthest in rnn_tanh, 1 layer, skip 4 "
-        f"under orthogonal: at lag {LENGTH} a norm of 0.158 in the typical case, halving every {skip:.1f} "
-        "steps."
+        f"under orthogonal: a median norm of up to {10 ** (-0.025 * 29):.3f} at lags 29 to {LENGTH}, "
+        f"halving every {skip:.1f} steps."
     )
     assert (
-        "rnn_tanh, 2 layers under orthogonal: skips of 4 steps leave a norm of 0.0501 at lag 32, against "
-        f"10⁻⁸ without; halving every {skip:.1f} steps against halving every {plain:.2f} steps."
+        "rnn_tanh, 2 layers under orthogonal: skips of 4 steps leave a norm of "
+        f"up to {10 ** (-0.5 - 0.025 * 29):.4f} at lags 29 to 32, against 10⁻⁸ without; "
+        f"halving every {skip:.1f} steps against halving every {plain:.2f} steps."
     ) in found.details
     assert any(
         "within one step the norm from the top layer down to the first is 0.316 (2 layers), " in sentence
         for sentence in found.details
     )
     assert any("of the step 3 ahead a step hears with a norm of 0.0562" in s for s in found.details)
+
+
+def test_who_reaches_furthest_does_not_hang_on_the_phase_of_a_saw_tooth(tmp_path: Path) -> None:
+    """One network's teeth stand at the last lag, the other's, twenty times as high, two lags before."""
+    items = []
+    for start, height, peak in (("orthogonal", -2.0, LENGTH), ("gaussian", -0.7, LENGTH - 2)):
+        lags = list(range(LENGTH + 1))
+        norms = [height if (lag - peak) % 4 == 0 else -9.0 for lag in lags]
+        columns = {
+            "later_layer": [1] * len(lags), "earlier_layer": [1] * len(lags), "lag": lags,
+            "sample": [0] * len(lags), "log10_spectral_norm": norms,
+        }  # fmt: skip
+        axes = {
+            "backend": "numpy", "cell": "rnn_tanh", "initialization": start, "structure": "1 layer, skip 4",
+            "seq_len": 40, "hidden_size": 8, "seed": 0,
+        }  # fmt: skip
+        items.append((Case("depth_decay", axes), Measured(columns, {"anchor": 33})))
+    found = answer("depth_decay", tmp_path, items)
+    assert (
+        "reaches furthest in rnn_tanh, 1 layer, skip 4 under gaussian: a median norm of up to 0.200"
+        in found.sentence
+    )
 
 
 def test_networks_of_several_lengths_are_told_apart(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
-from harness.report.summaries.depth_decay import SHOWN, DepthDecays, depth_decays, through_all
+from harness.report.summaries.depth_decay import (
+    SHOWN,
+    DepthDecays,
+    depth_decays,
+    late,
+    skip_of,
+    through_all,
+)
 from harness.report.summaries.grouping import groups, most, records
 from harness.report.tables import Table
 from harness.report.words import (
@@ -44,20 +51,30 @@ def answer(run: Run) -> Answer | None:
         return None
     whole = through_all(found)
     return Answer(
-        sentence=_sentence(whole),
+        sentence=_sentence(whole, found),
         details=(*_skips(whole, found), *_depths(whole, found), *_ahead(whole, found)),
         table=_table(whole, found),
         summary=found.rates,
     )
 
 
-def _sentence(whole: pd.DataFrame) -> str:
-    row = most(whole, "log10_typical_at_largest_lag")
+def _sentence(whole: pd.DataFrame, found: DepthDecays) -> str:
+    """Of the networks that were followed furthest, the one with the largest norm at the end."""
+    longest = whole[whole["largest_lag"] == whole["largest_lag"].max()]
+    window = max(map(skip_of, longest["structure"]))
+    row = most(longest.assign(late=[late(found, row, window) for row in records(longest)]), "late")
     return (
-        f"From the top layer down to the first the gradient reaches furthest in {_named(row)}: at lag "
-        f"{plain(row['largest_lag'])} a norm of {power_of_ten(row['log10_typical_at_largest_lag'])} in the "
-        f"typical case, {_half_life(row)}."
+        f"From the top layer down to the first the gradient reaches furthest in {_named(row)}: a median norm "
+        f"of {_late(row, row['late'], window)}, {_half_life(row)}."
     )
+
+
+def _late(row: Mapping[str, Any], norm: float, window: int) -> str:
+    """ "0.01 at lag 119"; of the largest within the last lags "up to 0.01 at lags 104 to 119"."""
+    last = int(row["largest_lag"])
+    if window == 1:
+        return f"{power_of_ten(norm)} at lag {last}"
+    return f"up to {power_of_ten(norm)} at lags {last - window + 1} to {last}"
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -81,11 +98,12 @@ def _skips(whole: pd.DataFrame, found: DepthDecays) -> list[str]:
             other = by_name.get(plain_name)
             if not separator or other is None or row["largest_lag"] != other["largest_lag"]:
                 continue
-            ends = [power_of_ten(r["log10_typical_at_largest_lag"]) for r in (row, other)]
+            window = skip_of(name)
+            ends = [late(found, r, window) for r in (row, other)]
             sentences.append(
                 f"{row['cell']}, {plain_name} under {row['variant']}: skips of {steps} steps leave a norm of "
-                f"{ends[0]} at lag {plain(row['largest_lag'])}, against {ends[1]} without; {_half_life(row)} "
-                f"against {_half_life(other)}."
+                f"{_late(row, ends[0], window)}, against {power_of_ten(ends[1])} without; "
+                f"{_half_life(row)} against {_half_life(other)}."
             )
     return sentences
 

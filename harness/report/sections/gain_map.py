@@ -54,8 +54,8 @@ def _sentence(crossings: pd.DataFrame) -> str:
     crossed = crossings.dropna(subset=["crossing"])
     total = counted(len(crossings), "combination")
     if crossed.empty:
-        return f"The rate comes up through zero within the gains measured in none of {total}."
-    sentence = f"The rate comes up through zero within the gains measured in {len(crossed)} of {total}"
+        return f"The gradient crosses from vanishing to stable or exploding in none of {total}."
+    sentence = f"The gradient crosses from vanishing to stable or exploding in {len(crossed)} of {total}"
     known = crossed.dropna(subset=["critical_gain"])
     if known.empty:
         return f"{sentence}."
@@ -81,11 +81,11 @@ def _detail(row: dict[Any, Any]) -> str:
         f"{significant(float(row['highest_rate']))} at {plain(row['highest_gain'])}"
     )
     if missing(row["crossing"]):
-        words = [f"{_named(row)} does not cross from a falling to a growing norm: {ends}"]
+        words = [f"{_named(row)} is not seen to cross from vanishing to stable or exploding: {ends}"]
     else:
         words = [
-            f"{_named(row)} crosses at gain {significant(row['crossing'])}, from {row['below']} to "
-            f"{row['above']} between the gains next to it: {ends}"
+            f"{_named(row)} is vanishing up to gain {plain(row['below_gain'])} and {row['above']} from "
+            f"{plain(row['above_gain'])}; its rate is 0 at {significant(row['crossing'])}: {ends}"
         ]
     if not missing(row["critical_gain"]):
         words.append(

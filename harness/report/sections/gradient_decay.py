@@ -73,10 +73,10 @@ def _sentence(curves: Sequence[Decay], shared: str) -> str:
         by_ending.setdefault(_ending(decay), []).append(decay)
     parts = []
     if gone := by_ending.get("vanishes"):
-        first = min(gone, key=lambda decay: decay.reach or 0.0)
+        first = min(gone, key=lambda decay: decay.horizon or 0.0)
         parts.append(
-            f"it falls below 1 % in {len(gone)}, soonest for {_named(first)}, which reaches "
-            f"{counted(int(first.reach or 0), 'step')}"
+            f"it falls below 1 % in {len(gone)}, soonest for {_named(first)}, after "
+            f"{significant(first.horizon or 0.0)} steps"
         )
     if kept := by_ending.get("carries"):
         best = max(kept, key=lambda decay: decay.last[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -73,6 +74,26 @@ def _ends(median: pd.Series) -> dict[str, Any]:
         "log10_ahead": float(median.iloc[0]) if lags[0] < 0 else np.nan,
         "farthest_ahead": int(-lags[0]) if lags[0] < 0 else 0,
     }
+
+
+def skip_of(structure: object) -> int:
+    """How many steps a structure's skips across time lead back; 1 where it has none."""
+    _, separator, steps = str(structure).rpartition("skip ")
+    return int(steps) if separator and steps.isdigit() else 1
+
+
+def late(found: DepthDecays, row: Mapping[Any, Any], window: int) -> float:
+    """log10 of the largest median norm from the topmost layer to the lowest within the last `window` lags.
+
+    With skips of s steps the norm over the lag is a saw-tooth of period s: at one lag it says as much of the
+    phase as of the reach.
+
+    Args:
+        row: of `through_all`.
+    """
+    own = rows_of(found.curves, {axis: row[axis] for axis in (*found.axes, *PAIR)})
+    last = own[own["lag"] > row["largest_lag"] - window]
+    return float(last["log10_median"].max())
 
 
 def through_all(found: DepthDecays) -> pd.DataFrame:

@@ -28,9 +28,12 @@ class GainMap:
     rates: one row per setting: `line` (initialization and forget bias), the columns of a decay's summary,
         and means over seeds of the theory's facts (NaN where it does not apply).
     crossings: one row per setting but the gain: crossing (the smallest gain at which the rate comes up
-        through zero, interpolated; NaN where it does not), critical_gain (χ = 1), lowest_gain,
-        lowest_rate, highest_gain, highest_rate, largest_gap (of |rate − ½ ln χ|, nats per step), and
-        below, above: the verdicts next to the crossing.
+        through zero, interpolated; NaN where it does not, or where no smaller gain is vanishing or no larger
+        one stable or exploding: a rate near zero that no verdict stands behind is no crossing),
+        critical_gain (χ = 1), lowest_gain, lowest_rate, highest_gain, highest_rate, largest_gap (of
+        |rate − ½ ln χ|, nats per step), and below_gain, the largest gain before the crossing that is
+        vanishing, above_gain, the smallest after it that is exploding (stable where none is), and above,
+        that verdict.
     axes: the study's axes without the seed.
     """
 
@@ -82,16 +85,26 @@ def _crossing(part: pd.DataFrame) -> dict[str, Any]:
         "highest_gain": gain[-1],
         "highest_rate": rate[-1],
         "largest_gap": float(np.nanmax(gap)) if np.isfinite(gap).any() else np.nan,
-        "below": None,
+        "below_gain": np.nan,
+        "above_gain": np.nan,
         "above": None,
     }
     rises = np.flatnonzero((rate[:-1] < 0) & (rate[1:] >= 0) & np.isfinite(rate[:-1]))
     if len(rises):
         i = int(rises[0])
-        share = -rate[i] / (rate[i + 1] - rate[i])
-        found |= {
-            "crossing": float(gain[i] + share * (gain[i + 1] - gain[i])),
-            "below": verdicts[i],
-            "above": verdicts[i + 1],
-        }
+        lows = [j for j in range(i + 1) if verdicts[j] == "vanishing"]
+        highs = [
+            j
+            for verdict in ("exploding", "stable")
+            for j in range(i + 1, len(gain))
+            if verdicts[j] == verdict
+        ]
+        if lows and highs:
+            share = -rate[i] / (rate[i + 1] - rate[i])
+            found |= {
+                "crossing": float(gain[i] + share * (gain[i + 1] - gain[i])),
+                "below_gain": gain[lows[-1]],
+                "above_gain": gain[highs[0]],
+                "above": verdicts[highs[0]],
+            }
     return found

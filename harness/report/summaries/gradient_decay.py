@@ -16,6 +16,7 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.statistics import Curve, curve, line
 from harness.report.summaries.grouping import Setting, groups, has, matches, most_populated
+from harness.report.summaries.rates import horizon_of
 from harness.report.words import missing, plain, setting
 
 STUDY = "gradient_decay"
@@ -58,6 +59,13 @@ class Decay:
         if not len(faint):
             return None
         return float(self.curve.x[faint[0] - 1]) if faint[0] else 0.0
+
+    @property
+    def horizon(self) -> float | None:
+        """The lag from which on the median stays at or below one percent, interpolated as in the section on
+        rates; where it comes back up, the reach."""
+        found = horizon_of(self.curve.x, self.curve.median)
+        return self.reach if found is None else found
 
     @property
     def last(self) -> tuple[float, float]:

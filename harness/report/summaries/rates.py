@@ -27,6 +27,12 @@ def rate_of(rows: pd.DataFrame, column: str = SPECTRAL) -> DecaySummary | None:
     return summarize_decay(places[0][0].astype(float), norms)
 
 
+def horizon_of(lags: Any, log10_median: Any) -> float | None:
+    """The lag from which on a curve of medians stays at or below one percent, interpolated; None where it
+    does not."""
+    return summarize_decay(lags, log10_median).horizon_1_percent
+
+
 def _numbered(rows: pd.DataFrame, name: str) -> tuple[Any, Any]:
     """The distinct values, ascending, and the place of each row's among them."""
     if name not in rows or rows[name].isna().any():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.report import effects
 from harness.report.frames import Run
 from harness.report.statistics import curve
 from harness.report.summaries.gradient_decay import VARIANT, variant
@@ -30,6 +31,10 @@ class TrainingDecays:
     facts: one row per setting, means over seeds: vocabulary_size, uniform_loss, weight_norm_before,
         weight_norm_after; diverged, how many of its trainings did, and of the first of these diverged_at_step
         and last_good_step.
+    changes: one row per setting, of the differences after training less before, paired by the seed:
+        rate_change, rate_low, rate_high (nats per step) and horizon_change, horizon_low, horizon_high
+        (steps, of the 1 % horizon; one beyond the lags observed counts as the longest of them): means and
+        95 % t-intervals, NaN where there is none; rate_pairs and horizon_pairs, of how many seeds.
     axes: the study's axes without the seed; `variant` names initialization, gain and forget bias in one.
     """
 
@@ -37,6 +42,7 @@ class TrainingDecays:
     along: pd.DataFrame
     losses: pd.DataFrame
     facts: pd.DataFrame
+    changes: pd.DataFrame
     axes: list[str]
 
 
@@ -47,7 +53,9 @@ def training_decays(run: Run) -> TrainingDecays | None:
     if not has(measured, "quantity", "step", "lag", SPECTRAL, "loss", "cell", "initialization"):
         return None
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("curves", "along", "losses", "facts")}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("curves", "along", "losses", "facts", "changes")
+    }
     for setting, part in groups(measured, axes):
         named = {**setting, "variant": variant(setting)}
         decay = part[part["quantity"] == "decay"]
@@ -58,6 +66,7 @@ def training_decays(run: Run) -> TrainingDecays | None:
             "along": _along(decay, _mean_loss(part, "held_out_loss")),
             "losses": _mean_loss(part, "loss").rename("loss").reset_index(),
             "facts": _facts(part.drop_duplicates("key")),
+            "changes": _changes(decay),
         }
         for name, table in found.items():
             tables[name].append(table.assign(**{axis: [v] * len(table) for axis, v in named.items()}))
@@ -88,6 +97,42 @@ def _along(decay: pd.DataFrame, loss: pd.Series) -> pd.DataFrame:
         if found is not None:
             rows.append({"step": step, **columns_of(found), "held_out_loss": loss.get(step, np.nan)})
     return pd.DataFrame(rows)
+
+
+def _changes(decay: pd.DataFrame) -> pd.DataFrame:
+    """Each network is its own control: what differs between seeds cancels."""
+    rates: list[float] = []
+    horizons: list[float] = []
+    for _, own in decay.groupby("key", sort=False):
+        steps = own["step"].astype(float)
+        ends = [rate_of(own[steps == step]) for step in (steps.min(), steps.max())]
+        if steps.min() == steps.max() or None in ends:
+            continue
+        before, after = (columns_of(end) for end in ends if end is not None)
+        rates.append(after["nats_per_step"] - before["nats_per_step"])
+        horizons.append(_horizon(after) - _horizon(before))
+    return pd.DataFrame([{**_mean_of("rate", rates), **_mean_of("horizon", horizons)}])
+
+
+def _horizon(found: dict[str, Any]) -> float:
+    horizon = float(found["horizon_1_percent_steps"])
+    return float(found["largest_lag"]) if np.isnan(horizon) else horizon
+
+
+def _mean_of(name: str, differences: list[float]) -> dict[str, float]:
+    finite = np.array(differences)[np.isfinite(differences)]
+    if not finite.size:
+        return {
+            **dict.fromkeys((f"{name}_change", f"{name}_low", f"{name}_high"), np.nan),
+            f"{name}_pairs": 0,
+        }
+    found = effects.mean(finite, "network")
+    return {
+        f"{name}_change": found.value,
+        f"{name}_low": found.low,
+        f"{name}_high": found.high,
+        f"{name}_pairs": found.units,
+    }
 
 
 def _mean_loss(part: pd.DataFrame, quantity: str) -> Any:
