@@ -52,7 +52,7 @@ LEARNING_RATE = 0.01
 PLANE_STARTS = ((0.8, 0.7), (0.7, -0.8), (-0.8, 0.5))
 PLANE_RATE = 0.3
 """Of the descents in a plane, where lengths are in norms of the weights."""
-DESCENT_CALLS = 1
+DESCENT_CALLS = 8
 """Small NumPy calls that a step of a descent takes for each step of the unit; found by timing it once."""
 RECORDED_FIRST, RECORDED_LATER = 60, 100
 """Of a long descent every one of the first steps is kept, of those after so many, ever further apart."""
