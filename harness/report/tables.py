@@ -77,7 +77,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         if pd.api.types.is_numeric_dtype(column):
             continue
         if any(_on_a_line(value) is not value for value in column.unique()):
-            safe.isetitem(position, column.map(_on_a_line))
+            safe.isetitem(position, column.map(_on_a_line).to_numpy())
     header = [_on_a_line(name) for name in safe.columns]
     safe.to_csv(path, index=False, header=header, lineterminator="\n")
 
