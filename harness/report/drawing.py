@@ -109,17 +109,21 @@ def shades(count: int) -> list[Any]:
 def lines(
     axes: Axes, data: pd.DataFrame, *, x: str, y: str, name: str, palette: Mapping[str, Look], **options: Any
 ) -> None:
-    """One line per value of column `name`, each in its look; −inf and inf are gaps.
+    """One line per value of column `name`, each in its look; −inf and inf are gaps, and of nothing else there
+    is no line.
 
     Args:
         options: for matplotlib's line; `markers=True` marks the points.
     """
-    present = [value for value in palette if (data[name] == value).any()]
+    finite = data[y].where(np.isfinite(data[y].to_numpy(float)))
+    present = [value for value in palette if finite[data[name] == value].notna().any()]
+    if not present:  # seaborn would warn of a palette without lines
+        return
     marked = options.pop("markers", False)
     labels = axes.get_xlabel(), axes.get_ylabel()
     axes.set(xlabel=x, ylabel=y)  # seaborn would name them itself, and make every tick to find out whether
     sns.lineplot(
-        data=data.assign(**{y: data[y].where(np.isfinite(data[y].to_numpy(float)))}),
+        data=data.assign(**{y: finite})[data[name].isin(present)],
         x=x,
         y=y,
         hue=name,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from harness.case import Case
 from harness.outcome import Unsupported
-from harness.report.drawing import looks, style
+from harness.report.drawing import lines, looks, style
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS
@@ -29,6 +32,16 @@ def pictures(run: Run) -> dict[str, Picture]:
 
 def texts(picture: Picture) -> Iterator[str]:
     return (text.get_text() for text in picture.figure.findobj(Text))
+
+
+@pytest.mark.parametrize("y", [[], [math.nan, -math.inf]])
+def test_of_nothing_finite_there_is_no_line_and_no_warning(y: list[float]) -> None:
+    """pytest makes an error of a warning."""
+    data = pd.DataFrame({"x": range(len(y)), "y": pd.Series(y, dtype=float), "cell": ["gru"] * len(y)})
+    axes = Figure().add_subplot()
+    with style():
+        lines(axes, data, x="x", y="y", name="cell", palette=looks(["gru", "lstm"]))
+    assert len(axes.get_lines()) == 0
 
 
 def test_every_figure_that_the_report_promises(pictures: dict[str, Picture]) -> None:
