@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.case import Case
@@ -15,7 +16,7 @@ from harness.report import write_report
 from harness.report.drawing import style
 from harness.report.figures.learning_foretold import MOST_CELLS
 from harness.report.frames import Run
-from harness.report.pictures import FIGURES
+from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS
 from harness.report.summaries.learning import foretold, learnings, loss_of, trained
 from harness.training.objectives import cross_entropy, squared_error
@@ -91,7 +92,10 @@ def test_who_solves_soon_is_drawn_though_it_was_checked_less_often(tmp_path: Pat
 def test_the_sentences_count(tmp_path: Path) -> None:
     found = SECTIONS["learning"].answer(Run.read(write_run(tmp_path / "run", list(trainings()))))
     assert found is not None
-    assert found.sentence == "6 of 18 trainings solved their task, 6 diverged."
+    assert found.sentence == (
+        "At adding, T=40, the longest tried: rnn_tanh 0 of 3, gru 3 of 3, rnn_relu 0 of 3 solved it; in all, "
+        "6 of 18 trainings solved their task, 6 diverged."
+    )
     assert found.details[0] == (
         "adding at T=20: solved by rnn_tanh 0 of 3, gru 3 of 3 (first after 100 steps), rnn_relu 0 of 3."
     )
@@ -99,6 +103,42 @@ def test_the_sentences_count(tmp_path: Path) -> None:
     learner = next(row for row in found.table.rows if row[1] == "gru")
     assert {"3 of 3", "110", "0.00500"} <= set(learner)
     assert {"0 of 3", "–", "none"} <= set(next(row for row in found.table.rows if row[1] == "rnn_relu"))
+
+
+def sentence_of(folder: Path, items: list[Item]) -> str:
+    found = SECTIONS["learning"].answer(Run.read(write_run(folder, items)))
+    assert found is not None
+    return found.sentence
+
+
+def test_the_sentence_is_of_the_longest_that_anybody_solved(tmp_path: Path) -> None:
+    """Of the task with most trainings, though another was solved at a longer one."""
+    short = [item for item in trainings() if item[0].axes["seq_len"] == 20]
+    nobody = [item for item in trainings(learner="none", gone="none") if item[0].axes["seq_len"] == 40]
+    cells = "rnn_tanh 0 of 3, gru 3 of 3, rnn_relu 0 of 3 solved it; in all, "
+    assert sentence_of(tmp_path / "both", [*short, *nobody]) == (
+        f"At adding, T=20, the longest that was solved: {cells}3 of 18 trainings solved their task, "
+        "3 diverged."
+    )
+    assert sentence_of(tmp_path / "short", short).startswith(f"At adding, T=20: {cells}3 of 9 ")
+    assert sentence_of(tmp_path / "nobody", nobody) == "0 of 9 trainings solved their task."
+    other = [
+        (Case("learning", {**case.axes, "task": "multiplication", "seq_len": 80}), outcome)
+        for case, outcome in short
+    ]
+    both = sentence_of(tmp_path / "tasks", [*short, *nobody, *other])
+    assert both.startswith("At adding, T=20, the longest that was solved: ")
+    assert sentence_of(tmp_path / "solved", [*nobody, *other]).startswith(
+        "At multiplication, T=80: rnn_tanh 0 "
+    )
+
+
+def test_of_many_cells_the_sentence_names_those_that_solved(tmp_path: Path) -> None:
+    short = [item for item in trainings() if item[0].axes["seq_len"] == 20]
+    idle = next(item for item in short if item[0].axes["cell"] == "rnn_tanh")
+    more = [(Case("learning", {**idle[0].axes, "cell": f"lstm_{i}"}), idle[1]) for i in range(4)]
+    found = sentence_of(tmp_path / "run", [*short, *more])
+    assert found.startswith("At adding, T=20: gru 3 of 3, 6 other cells 0 of 10 solved it; in all, 3 of 13 ")
 
 
 def test_gradients_that_were_not_finite_are_told(tmp_path: Path) -> None:
@@ -130,7 +170,7 @@ def test_a_norm_that_foretells_the_opposite_says_so(tmp_path: Path) -> None:
 def test_its_figures_are_in_the_report(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", list(trainings()))
     write_report(folder)
-    for name in ("learning_foretold", "learning_curves"):
+    for name in ("learning_foretold", "learning_half_life", "learning_curves"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
         assert name in (folder / "report.md").read_text(encoding="utf-8")
     text = (folder / "figures" / "learning_curves.svg").read_text(encoding="utf-8")
@@ -170,10 +210,107 @@ def test_panels_show_trainings_that_can_be_told_apart(tmp_path: Path) -> None:
     for items, titles in (([*short, *nobody], ["adding, T=20"]), (nobody, ["adding, T=40"])):
         run = Run.read(write_run(tmp_path / f"run-{len(items)}", items))
         with style():
-            (picture,) = FIGURES["learning_foretold"].draw(run)
-        found = [panel.get_title().split(";")[0] for panel in picture.figure.axes if panel.get_title()]
-        assert found == titles
-        assert ("Left out: 1 panel in which" in picture.caption) == (len(items) > len(nobody))
+            pictures = list(FIGURES["learning_foretold"].draw(run))
+        for picture in pictures:
+            found = [panel.get_title().split(";")[0] for panel in picture.figure.axes if panel.get_title()]
+            assert found == titles
+            assert ("Left out: 1 panel in which" in picture.caption) == (len(items) > len(nobody))
+
+
+def test_the_half_life_stands_beside_the_norm(tmp_path: Path) -> None:
+    """In units of T, as log10; what never halves on the right edge, behind the largest number."""
+    run = Run.read(write_run(tmp_path / "run", list(trainings())))
+    with style():
+        norm, half_life = FIGURES["learning_foretold"].draw(run)
+    assert set(norm.data["seq_len"]) == set(half_life.data["seq_len"]) == {20, 40}
+    titles = [panel.get_title() for panel in half_life.figure.axes]
+    assert titles[0] == "adding, T=20; foretold 25 % of pairs"  # ties with one, loses against the other
+    for panel, seq_len in zip(half_life.figure.axes, (20, 40), strict=True):
+        offsets = np.concatenate([drawn.get_offsets() for drawn in panel.collections])
+        expected = np.log10(3.0 / seq_len)
+        assert np.isclose(offsets[:, 0], expected).sum() == 6
+        edge = offsets[~np.isclose(offsets[:, 0], expected)]
+        assert len(edge) == 3
+        assert (edge[:, 0] > 0.0).all()
+        assert panel.get_xlim()[1] > edge[0, 0]
+    assert [tick.get_text() for tick in half_life.figure.axes[0].get_xticklabels()][-1] == "never"
+    assert "Norms that do not fall, and never halve, stand on the right edge." in half_life.caption
+    assert "left edge" not in half_life.caption
+    assert "stand on the left edge" in norm.caption
+    assert "right edge" not in norm.caption
+    falling = [item for item in trainings() if item[0].axes["cell"] != "rnn_relu"]
+    with style():
+        norm, half_life = FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path / "fall", falling)))
+    assert not any("edge" in picture.caption for picture in (norm, half_life))
+
+
+def test_a_half_life_of_nothing_stands_on_the_left_edge(tmp_path: Path) -> None:
+    items = []
+    for case, outcome in trainings():
+        assert isinstance(outcome, Measured)
+        half_life = 0.0 if case.axes["cell"] == "rnn_relu" else 3.0
+        items.append((case, Measured(outcome.columns, {**outcome.facts, "half_life_before": half_life})))
+    with style():
+        _, picture = FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path, items)))
+    offsets = np.concatenate([drawn.get_offsets() for drawn in picture.figure.axes[0].collections])
+    assert (offsets[:, 0] < np.log10(3.0 / 40)).sum() == 3
+    assert offsets[:, 0].min() > picture.figure.axes[0].get_xlim()[0]
+    assert "exactly zero, stand on the left edge" in picture.caption
+    assert "right edge" not in picture.caption
+
+
+def test_how_a_training_ended_is_where_its_mark_stands(tmp_path: Path) -> None:
+    """The solved at their steps, above all steps those that did not, above these what diverged."""
+    with style():
+        pictures = list(FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path, list(trainings())))))
+    for picture in pictures:
+        panel = picture.figure.axes[0]
+        heights = np.concatenate([drawn.get_offsets()[:, 1] for drawn in panel.collections])
+        lanes = {t.get_text(): y for t, y in zip(panel.get_yticklabels(), panel.get_yticks(), strict=True)}
+        assert sorted(heights) == [100, 110, 120, *[lanes["not solved"]] * 3, *[lanes["diverged"]] * 3]
+        assert 200 < lanes["not solved"] < lanes["diverged"] < panel.get_ylim()[1]
+
+
+def test_a_mark_says_where_a_training_started_and_whether_it_was_clipped(tmp_path: Path) -> None:
+    """A training that nothing was clipped of lies on its like that was: the open mark is the larger one."""
+    items = [item for item in trainings() if item[0].axes["seq_len"] == 20]
+    for change in ({"rule": "none", "threshold": None}, {"initialization": "gaussian"}):
+        items += [
+            (Case("learning", {**case.axes, **change}), outcome) for case, outcome in items[: 3 * len(SEEDS)]
+        ]
+    with style():
+        picture, _ = FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path / "run", items)))
+    drawn = picture.figure.axes[0].collections
+    filled, unfilled = ([c for c in drawn if bool(len(c.get_facecolor())) is kind] for kind in (True, False))
+    assert min(c.get_sizes()[0] for c in unfilled) > 2 * max(c.get_sizes()[0] for c in filled)
+    shapes = {len(c.get_paths()[0].vertices) for c in filled}
+    assert len(shapes) == 2
+    names = legend_of(picture)
+    assert {"orthogonal", "gaussian", "filled: clipped", "open: not clipped"} <= set(names)
+
+
+def legend_of(picture: Picture) -> list[str]:
+    return [str(handle.get_label()) for handle in picture.figure.legends[0].legend_handles]
+
+
+def test_the_legend_names_nothing_that_is_not_drawn(tmp_path: Path) -> None:
+    """Six cells have a colour each, and none is another; nothing is open where all were clipped."""
+    axes, measured = next(iter(trainings()))
+    more = [(Case("learning", {**axes.axes, "cell": f"lstm_{i}"}), measured) for i in range(3)]
+    short = [item for item in trainings() if item[0].axes["seq_len"] == 20]
+    elsewhere = [  # a panel in which all ended alike is not drawn
+        (Case("learning", {**case.axes, "cell": "lstm", "initialization": "chrono"}), outcome)
+        for case, outcome in trainings(learner="none")
+        if (case.axes["cell"], case.axes["seq_len"]) == ("rnn_tanh", 40)
+    ]
+    with style():
+        pictures = FIGURES["learning_foretold"].draw(
+            Run.read(write_run(tmp_path / "run", [*short, *more, *elsewhere]))
+        )
+        for picture in pictures:
+            cells = ["rnn_tanh", "gru", "rnn_relu", "lstm_0", "lstm_1", "lstm_2"]
+            assert legend_of(picture) == [*cells, "orthogonal"]
+            assert set(picture.data["cell"]) == set(cells)
 
 
 def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_path: Path) -> None:
@@ -182,7 +319,7 @@ def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_p
     more = [(Case("learning", {**axes, "cell": f"lstm_{i}"}), measured) for i in range(6)]
     run = Run.read(write_run(tmp_path / "run", [*trainings(), *more]))
     with style():
-        (foretold_,) = FIGURES["learning_foretold"].draw(run)
+        foretold_, _ = FIGURES["learning_foretold"].draw(run)
         (curves,) = FIGURES["learning_curves"].draw(run)
     names = [handle.get_label() for handle in foretold_.figure.legends[0].legend_handles]
     assert names[:3] == ["rnn_tanh", "gru", "rnn_relu"]

@@ -57,10 +57,10 @@ class Learnings:
 
 @dataclass(frozen=True)
 class Foretold:
-    """How well the norm before training tells who will solve a task from who will not.
+    """How well the decay before training tells who will solve a task from who will not.
 
     Args:
-        share: of pairs of one that solved and one that did not, those in which the first had the larger norm
+        share: of pairs of one that solved and one that did not, those in which the first had the larger value
             (a tie counts half): 1 foretells all, ½ nothing.
         p_value: of Mann and Whitney's test.
         solved, unsolved: how many trainings.
@@ -108,17 +108,17 @@ def learnings(run: Run) -> Learnings | None:
     )
 
 
-def foretold(trainings: pd.DataFrame) -> Foretold | None:
-    """By ‖∂h_T/∂h_0‖₂ before the first step; None unless some solved and some did not.
+def foretold(trainings: pd.DataFrame, by: str = "log10_norm_before") -> Foretold | None:
+    """By ‖∂h_T/∂h_0‖₂ before the first step, or another column; None unless some solved and some did not.
 
     Of trainings of one task, T and way; over several see :mod:`harness.report.summaries.foretelling`.
     """
-    known = trainings[trainings["log10_norm_before"].notna()]
-    solved = known.loc[known["end"] == "solved", "log10_norm_before"].to_numpy(float)
-    unsolved = known.loc[known["end"] != "solved", "log10_norm_before"].to_numpy(float)
+    known = trainings[trainings[by].notna()]
+    solved = known.loc[known["end"] == "solved", by].to_numpy(float)
+    unsolved = known.loc[known["end"] != "solved", by].to_numpy(float)
     if not len(solved) or not len(unsolved):
         return None
-    # an exact zero is −inf, below everything: ranks need no more
+    # an exact zero is −inf, below everything, what never halves inf, above: ranks need no more
     from scipy import stats  # half a second to import
 
     ranks = stats.rankdata(np.concatenate([solved, unsolved]))
