@@ -47,7 +47,8 @@ _QUESTIONS = (
         "analytic one-step Jacobians. The horizon is the lag from which on the median norm stays at or below "
         "1 % or 0.1 %; the rate is the slope of its logarithm. Vanishing: the rate's 95 % interval over "
         "samples lies below 0, and the 1 % horizon within the lags observed. Exploding: it lies above 0, and "
-        "the norm grows a hundredfold. Stable: neither.",
+        "the norm grows a hundredfold. Stable: the norm does neither. Undecided: it does, and the rate "
+        "does not bear it out.",
         lambda a: a.summaries,
         sentences.reach,
         sentences.summary_table,

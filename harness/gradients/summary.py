@@ -2,7 +2,8 @@
 
 The one idea: a rate is the slope of ln‖∂s_t/∂s_k‖ against the lag, fitted to each seed alone, and what varies
 between seeds gives its interval.  The verdict asks two things: whether that interval as a whole lies on one
-side of zero, and whether the norm really changed a hundredfold within the lags that were observed.
+side of zero, and whether the norm really changed a hundredfold within the lags that were observed.  A norm
+that did not is stable; where it did, and the rate is not on the same side, nothing is decided.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ONE_PERCENT, ONE_PER_MILLE = -2.0, -3.0
 """log10 of the norms that the horizons are for."""
 ROUNDING = 1e-12
 """Rates below it in size are sums of rounding errors."""
+VERDICTS = ("vanishing", "stable", "exploding", "undecided")
 HUNDREDFOLD = 2.0
 """log10 of the median norm at the longest lag from which on it counts as exploding."""
 
@@ -44,7 +46,7 @@ class DecaySummary:
         zeros, observed: how many norms at the longest lag are exactly zero, as those of dead ReLUs are, and
             of how many: where the median is none of them, the rate is of the others alone.
         seeds: how many the rate is averaged over.
-        verdict: "vanishing", "stable" or "exploding".
+        verdict: one of VERDICTS.
         rule: in words, why.
     """
 
@@ -193,7 +195,8 @@ def _verdict(
         return "vanishing", f"the median norm is exactly zero from lag {int(zero_from)} on"
     centre, low, high = rate
     if np.isnan(centre):
-        return "stable", "there are not two lags with a norm above zero, so that no rate could be fitted"
+        told = "there are not two lags with a norm above zero, so that no rate could be fitted"
+        return _undecided(told, horizon, end, longest) or ("stable", told)
     if centre == low == high == 0.0:
         subject = "the rate is 0 but for rounding"
     elif np.isnan(low):
@@ -209,9 +212,18 @@ def _verdict(
     if low > 0 and end >= HUNDREDFOLD:
         return "exploding", f"{subject} lies above 0, and the median norm is 100 or more at lag {longest}"
     where = "below 0" if high < 0 else "above 0" if low > 0 else "on both sides of 0"
-    changed = "has" if horizon is not None or end >= HUNDREDFOLD else "has not"
     told = subject if centre == low == high == 0.0 else f"{subject} lies {where}"
-    return "stable", f"{told}, and the median norm {changed} changed a hundredfold by lag {longest}"
+    unchanged = f"{told}, and the median norm has not changed a hundredfold by lag {longest}"
+    return _undecided(told, horizon, end, longest) or ("stable", unchanged)
+
+
+def _undecided(told: str, horizon: float | None, end: float, longest: int) -> tuple[str, str] | None:
+    """Where the norm changed a hundredfold and the rate, of which `told` speaks, does not bear it out."""
+    if horizon is not None:
+        return "undecided", f"{told}, yet the median norm stays at or below 1 % from lag {horizon:.3g} on"
+    if end >= HUNDREDFOLD:
+        return "undecided", f"{told}, yet the median norm is 100 or more at lag {longest}"
+    return None
 
 
 def _number(value: float) -> str:

@@ -90,8 +90,36 @@ def test_the_interval_is_over_seeds_and_the_verdict_asks_for_all_of_it():
     assert found.verdict == "vanishing"
     wide = summarize_decay(LAGS, (np.array([-0.3, 0.1])[None, :] * LAGS[:, None])[:, None, :])
     assert wide.rate == pytest.approx(-0.1 * np.log(10))
-    assert wide.verdict == "stable"
-    assert "on both sides of 0" in wide.rule
+    assert wide.verdict == "undecided"
+    assert "on both sides of 0, yet the median norm stays at or below 1 % from lag" in wide.rule
+    narrow = summarize_decay(LAGS, (np.array([-0.01, 0.01])[None, :] * LAGS[:, None])[:, None, :])
+    assert narrow.verdict == "stable"
+    assert "on both sides of 0, and the median norm has not changed a hundredfold" in narrow.rule
+
+
+@pytest.mark.parametrize(
+    ("slopes", "rule"),
+    [
+        ([-0.5, 0.02], "both sides of 0, yet the median norm stays at or below 1 % from lag 8.33 on"),
+        ([-0.02, 0.5], "both sides of 0, yet the median norm is 100 or more at lag 100"),
+    ],
+)
+def test_a_norm_that_changed_is_never_called_stable(slopes, rule):
+    """However uncertain the rate is: nothing reached, or everything did, and that is no stability."""
+    found = summarize_decay(LAGS, (np.array(slopes)[None, :] * LAGS[:, None])[:, None, :])
+    assert found.verdict == "undecided"
+    assert rule in found.rule
+
+
+def test_rate_and_norm_that_contradict_each_other_decide_nothing():
+    falling = summarize_decay([1, 2, 3], [4.0, 3.5, 3.0])
+    assert falling.verdict == "undecided"
+    assert "below 0, yet the median norm is 100 or more at lag 3" in falling.rule
+    rising = summarize_decay([1, 2, 3], [-9.0, -8.5, -8.0])
+    assert rising.verdict == "undecided"
+    assert "above 0, yet the median norm stays at or below 1 % from lag 1 on" in rising.rule
+    flat = summarize_decay([1, 2, 3], [-9.0, -9.0, -9.0])
+    assert (flat.verdict, flat.rate) == ("undecided", 0.0)
 
 
 def test_what_is_but_rounding_is_zero_and_has_no_interval_in_words():
@@ -174,6 +202,9 @@ def test_one_lag_has_no_rate():
     assert np.isnan(found.rate)
     assert found.verdict == "stable"
     assert "no rate" in found.rule
+    gone = summarize_decay([59], [-26.6])
+    assert gone.verdict == "undecided"
+    assert "no rate could be fitted, yet the median norm stays at or below 1 % from lag 59 on" in gone.rule
 
 
 def test_importing_summaries_loads_numpy_alone():

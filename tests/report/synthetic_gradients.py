@@ -207,6 +207,18 @@ def lengths() -> Iterator[Item]:
         yield Case("gradient_decay", axes), Measured({**columns, "log10_spectral_norm": norms})
 
 
+def torn(study: str, cell: str) -> Iterator[Item]:
+    """10^(−lag) in one seed and 10^(lag/50) in the other, over the lags of a study."""
+    for gain, seed in itertools.product((1.0, 2.0), SEEDS):
+        lags = [10, 20, 40]
+        norms = [lag / 50 if seed else -float(lag) for lag in lags]
+        columns = {"lag": lags, "block": ["hh"] * 3, "sample": [0] * 3, "log10_spectral_norm": norms}
+        own = {"input_scale": 1.0} if study == "gain_map" else {}
+        axes = network(cell, "gaussian", seed, gain=gain, **own)
+        facts = {"mean_field_exponent": None, "critical_gain": None} if own else {}
+        yield Case(study, axes), Measured(columns, facts)
+
+
 def items() -> list[Item]:
     return [
         *spectra(),

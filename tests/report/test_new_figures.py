@@ -133,6 +133,18 @@ def test_rates_are_drawn_with_their_line(pictures: dict[str, Picture]) -> None:
     assert {"½ ln χ", "χ = 1", "vanishing"} <= labels(pictures["gain_rates"])
 
 
+def test_a_gain_without_a_verdict_has_a_sign_of_its_own(pictures: dict[str, Picture], tmp_path: Path) -> None:
+    torn = run_of(tmp_path / "run", [*synthetic.gain_map(), *synthetic.torn("gain_map", "gru")])
+    assert "undecided" in labels(drawn(torn, "gain_rates"))
+    picture = drawn(torn, "gain_map")
+    assert "? undecided" in labels(picture)
+    gru = next(axes for axes in picture.figure.axes if axes.get_title() == "gru")
+    assert {text.get_text() for text in gru.texts} == {"?"}
+    assert not any(
+        "undecided" in label for name in ("gain_rates", "gain_map") for label in labels(pictures[name])
+    )
+
+
 def test_training_is_shown_before_along_and_after(pictures: dict[str, Picture]) -> None:
     assert labels(pictures["training_decay"]) == {"before", "after 10 steps", "after 100 steps", "1 %"}
     data = pictures["training_horizon"].data

@@ -170,6 +170,26 @@ def test_decay_rates(tmp_path: Path) -> None:
     assert "is stable: the rate's 95 % interval" in found.details[0]
 
 
+def test_a_verdict_that_is_none_is_counted_and_told(tmp_path: Path) -> None:
+    """The seeds differ too much for a rate, and yet the norm is gone: neither vanishing nor stable."""
+    listed = [*synthetic.lengths(), *synthetic.torn("gradient_decay", "lstm")]
+    found = answer("decay_rates", tmp_path, listed)
+    assert found.sentence.startswith(
+        "Of 5 settings, the verdict is vanishing in 1, stable in 2 and undecided in 2; among"
+    )
+    assert any("is undecided: the rate's 95 % interval" in detail for detail in found.details)
+    assert found.table.rows[-1][-1] == "undecided"
+
+
+def test_gains_without_a_verdict_have_their_column(tmp_path: Path) -> None:
+    columns = ("vanishing at", "stable at", "exploding at")
+    found = answer("gain_map", tmp_path / "torn", [*synthetic.gain_map(), *synthetic.torn("gain_map", "gru")])
+    assert found.table.columns[-4:] == (*columns, "undecided at")
+    assert [row[-1] for row in found.table.rows] == ["–", "–", "1 and 2"]
+    found = answer("gain_map", tmp_path / "known", list(synthetic.gain_map()))
+    assert found.table.columns[-3:] == columns
+
+
 def test_a_rate_needs_neither_samples_nor_seeds(tmp_path: Path) -> None:
     import pandas as pd
 

@@ -26,7 +26,7 @@ LIMIT = 0.5
 """Nats per step at which the colours end, on both sides."""
 CRITICAL = (0, (2, 1))
 """Dashes of the χ = 1 line, which lies beneath the signs and hides none of them."""
-SIGNS = {"vanishing": "▽", "stable": "○", "exploding": "▲"}
+SIGNS = {"vanishing": "▽", "stable": "○", "exploding": "▲", "undecided": "?"}
 
 
 @figure("gain_map", question="gain_map", order=20)
@@ -47,7 +47,11 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.tick_params(length=0, labelleft=panel.left, labelbottom=True)
         panel.axes.set_xlabel("gain of the recurrent weights" if panel.bottom else "")
     _color_bar(drawn, [panel.axes for panel in made])
-    handles = [Line2D([], [], ls="", label=f"{sign} {verdict}") for verdict, sign in SIGNS.items()]
+    handles = [
+        Line2D([], [], ls="", label=f"{sign} {verdict}")
+        for verdict, sign in SIGNS.items()
+        if verdict != "undecided" or (data["verdict"] == verdict).any()
+    ]
     if data["critical_gain"].notna().any():
         handles.append(Line2D([], [], color=INK, lw=1.4, ls=CRITICAL, label="χ = 1 (mean field)"))
     legend(drawn, title, handles)

@@ -19,7 +19,12 @@ from harness.report.summaries.slices import common
 from harness.report.ticks import log2_sizes
 from harness.report.words import counted, phrase, setting, split_constant
 
-VERDICTS = {"vanishing": ("v", "#2563eb"), "stable": ("o", "#6b7280"), "exploding": ("^", "#dc2626")}
+VERDICTS = {
+    "vanishing": ("v", "#2563eb"),
+    "stable": ("o", "#6b7280"),
+    "exploding": ("^", "#dc2626"),
+    "undecided": ("D", "#a16207"),
+}
 """Marker and colour of each verdict."""
 THEORY = (0, (1, 1.5))
 CRITICAL = (0, (4, 2.5))

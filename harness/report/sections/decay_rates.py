@@ -11,6 +11,7 @@ from harness.report.questions import Answer, question
 from harness.report.summaries.decay_rates import decay_rates
 from harness.report.summaries.gradient_decay import VARIANT, cell_words, variant
 from harness.report.summaries.grouping import records
+from harness.report.summaries.rates import VERDICTS
 from harness.report.tables import RATE_COLUMNS, Table, rate_cells, verdict_cell
 from harness.report.words import (
     counted,
@@ -37,7 +38,8 @@ ANNEALED = 1.0
         "The rate is the slope of ln‖∂h_t/∂h_k‖₂ against the lag, fitted to each seed; its 95 % interval is "
         "over seeds. Horizons are the lags from which on the median norm stays at or below 1 % and 0.1 %. "
         "The verdict is vanishing where the interval lies below 0 and the 1 % horizon was reached (or all is "
-        "exactly zero), exploding where it lies above 0 and the median norm grew a hundredfold, else stable."
+        "exactly zero), exploding where it lies above 0 and the median norm grew a hundredfold, stable where "
+        "the norm did neither, else undecided."
     ),
 )
 def answer(run: Run) -> Answer | None:
@@ -61,7 +63,7 @@ def _named(row: Any) -> str:
 
 def _sentence(rows: pd.DataFrame) -> str:
     counts = rows["verdict"].value_counts()
-    verdicts = [f"{v} in {counts[v]}" for v in ("vanishing", "stable", "exploding") if counts.get(v)]
+    verdicts = [f"{v} in {counts[v]}" for v in VERDICTS if counts.get(v)]
     sentence = f"Of {counted(len(rows), 'setting')}, the verdict is {listed(verdicts)}"
     halving = rows[(rows["verdict"] == "vanishing") & (rows["half_life_steps"] > 0)]
     if halving.empty:

@@ -11,6 +11,7 @@ from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.gain_map import GainMap, gain_map
 from harness.report.summaries.grouping import records, rows_of
+from harness.report.summaries.rates import VERDICTS
 from harness.report.tables import Table, verdict_cell
 from harness.report.words import (
     counted,
@@ -98,6 +99,7 @@ def _detail(row: dict[Any, Any]) -> str:
 def _table(found: GainMap) -> Table:
     rest = [axis for axis in found.axes if axis not in (*_SHOWN, "gain")]
     varying, constant = split_constant(found.crossings, rest)
+    verdicts = [v for v in VERDICTS if v != "undecided" or (found.rates["verdict"] == v).any()]
     rows = [
         (
             str(row["cell"]),
@@ -105,11 +107,11 @@ def _table(found: GainMap) -> Table:
             *(plain(row[axis]) for axis in varying),
             "none" if missing(row["crossing"]) else significant(row["crossing"]),
             significant(row["critical_gain"]),
-            *_verdicts(found.rates, row, found.axes),
+            *_gains(found.rates, row, found.axes, verdicts),
         )
         for row in found.crossings.to_dict("records")
     ]
-    last = ("rate is 0 at gain", "χ = 1 at gain", "vanishing at", "stable at", "exploding at")
+    last = ("rate is 0 at gain", "χ = 1 at gain", *(f"{verdict} at" for verdict in verdicts))
     caption = phrase("Gains, by the verdict over all seeds", setting(constant))
     columns = ("cell", "initialization", *map(symbol, varying), *last)
     return Table(columns, tuple(rows), caption + ".", frozenset({*last[:2], "T", "H", "B", "I"}))
@@ -120,11 +122,11 @@ def _gain(rate: dict[str, Any]) -> str:
     return f"{plain(rate['gain'])}{verdict_cell(rate).removeprefix(str(rate['verdict']))}"
 
 
-def _verdicts(rates: pd.DataFrame, row: dict[Any, Any], axes: list[str]) -> list[str]:
+def _gains(rates: pd.DataFrame, row: dict[Any, Any], axes: list[str], verdicts: list[str]) -> list[str]:
     """The gains of each verdict, in one cell each."""
     part = rows_of(rates, {axis: row[axis] for axis in axes if axis != "gain"})
     cells = []
-    for verdict in ("vanishing", "stable", "exploding"):
+    for verdict in verdicts:
         gains = [_gain(rate) for rate in records(part[part["verdict"] == verdict])]
         cells.append(listed(gains) or "–")
     return cells

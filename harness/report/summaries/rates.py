@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.gradients.summary import DecaySummary, summarize_decay
+from harness.gradients.summary import VERDICTS, DecaySummary, summarize_decay
+
+__all__ = ["SPECTRAL", "VERDICTS", "columns_of", "rate_of"]
 
 SPECTRAL = "log10_spectral_norm"
 
