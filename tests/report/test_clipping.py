@@ -117,4 +117,4 @@ def test_a_rule_that_bounds_each_tensor_is_not_held_to_bound_them_all(tmp_path: 
     listed = [clipped("global_norm", "parameters", 0.8, 1.0), (case, twice)]
     claimed = CLAIMS["C4"].judge(Run.read(write_run(tmp_path, listed)))
     assert claimed is not None
-    assert claimed.effect.endswith("explosion in one pass: 1.00 (1 clipped pass)")
+    assert claimed.effect.endswith("explosion (check of one pass): 1.00 (1 clipped pass)")
