@@ -313,6 +313,18 @@ def test_the_legend_names_nothing_that_is_not_drawn(tmp_path: Path) -> None:
             assert set(picture.data["cell"]) == set(cells)
 
 
+def test_where_every_training_diverges_at_once_a_figure_is_drawn(tmp_path: Path) -> None:
+    """No step was done in any: the axis of steps still has a height, and no warning is given."""
+    gone = [
+        (case, Measured(found.columns, found.facts | {"steps_done": 0, "diverged_at_step": 1}))
+        for case, found in trainings(learner="none")
+        if isinstance(found, Measured)
+    ]
+    with style():
+        (picture,) = FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path / "run", gone)))
+    assert all(panel.get_ylim()[1] > 1.0 for panel in picture.figure.axes if panel.get_visible())
+
+
 def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_path: Path) -> None:
     axes = next(iter(trainings()))[0].axes
     measured = next(iter(trainings()))[1]
