@@ -50,8 +50,9 @@ class ClippingStudy(NetworkStudy):
 
     Facts: parameter_norm_unclipped, parameter_norm_clipped (2-norm of all parameters' gradients together),
     cosine of the angle between the two (null where one is zero or not finite), clipped_steps_fraction (of the
-    T + 1 steps, those at which some sample's δ was changed; at the gates, of the T steps that have gates),
-    clipped_samples_fraction (of all steps and samples), non_finite (entries that the rule met as NaN or inf).
+    T + 1 steps, those at which some sample's δ was changed; at the gates, of the T steps that have gates;
+    null at the parameters, where no step is clipped), clipped_samples_fraction (alike, of all steps and
+    samples), non_finite (entries that the rule met as NaN or inf).
     """
 
     name = "clipping"
@@ -82,8 +83,8 @@ class ClippingStudy(NetworkStudy):
             )
         except ForwardDiverged as error:
             return Unsupported(str(error))
-        first = 1 if rule.place == "gates" else 0
-        return _measured(plain, clipped, clipped.clipped[first:])
+        changed = {"parameters": None, "state": clipped.clipped, "gates": clipped.clipped[1:]}
+        return _measured(plain, clipped, changed[str(rule.place)])
 
 
 def _rule(case: Case) -> Clipping:
@@ -106,7 +107,7 @@ def loss_gradient(
     return gradient
 
 
-def _measured(plain: Adjoint, clipped: Adjoint, changed: NDArray[np.bool_]) -> Measured:
+def _measured(plain: Adjoint, clipped: Adjoint, changed: NDArray[np.bool_] | None) -> Measured:
     steps, samples = plain.log10_total.shape
     # k runs from 0 to T; lags read from 0 upwards.
     columns = {
@@ -120,8 +121,8 @@ def _measured(plain: Adjoint, clipped: Adjoint, changed: NDArray[np.bool_]) -> M
         "parameter_norm_unclipped": float(before.value.item()),
         "parameter_norm_clipped": float(after.value.item()),
         "cosine": _cosine(plain.parameters, clipped.parameters, before, after),
-        "clipped_steps_fraction": float(changed.any(axis=1).mean()),
-        "clipped_samples_fraction": float(changed.mean()),
+        "clipped_steps_fraction": None if changed is None else float(changed.any(axis=1).mean()),
+        "clipped_samples_fraction": None if changed is None else float(changed.mean()),
         "non_finite": clipped.non_finite,
     }
     return Measured(columns, facts)

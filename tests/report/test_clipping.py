@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from harness.case import Case
 from harness.outcome import Measured
+from harness.report import write_report
 from harness.report.claim import CLAIMS
 from harness.report.drawing import style
 from harness.report.frames import Run
@@ -75,6 +77,84 @@ def test_the_snippet_is_told_by_its_numbers(run: Run) -> None:
         "leaves with 1/n, the smaller the larger it came: 4.00 to 0.250 and 500 to 0.00200, where clipping "
         "by the norm leaves 1.",
     ]
+
+
+def test_the_snippet_is_told_by_single_gradients(tmp_path: Path) -> None:
+    """Of two seeds, the medians before and after are not of one gradient."""
+    listed = [with_facts("lecture_squared_norm", n, 0, before=n, after=1.0 / n) for n in (2.0, 500.0)]
+    found = SECTIONS["clipping"].answer(Run.read(write_run(tmp_path, listed)))
+    assert found is not None
+    (told,) = [detail for detail in found.details if "squared norm" in detail]
+    assert "2.00 to 0.500 and 500 to 0.00200, where" in told
+
+
+def with_facts(rule: str, seed: float, change: int, place: str = "parameters", **facts: Any) -> Item:
+    """A pass whose parameter gradient has the norms `before` and `after`, and this `cosine`."""
+    case, found = clipped(rule, place, 0.8, 1.0, seed=int(seed), hidden_size=8 + change)
+    assert isinstance(found, Measured)
+    given = {"parameter_norm_unclipped": facts["before"], "parameter_norm_clipped": facts["after"]}
+    return case, Measured(found.columns, found.facts | given | {"cosine": facts.get("cosine", 1.0)})
+
+
+def details(tmp_path: Path, *listed: Item) -> tuple[str, ...]:
+    found = SECTIONS["clipping"].answer(Run.read(write_run(tmp_path, list(listed))))
+    assert found is not None
+    return found.details
+
+
+def test_passes_without_a_direction_are_told_with_their_reason(tmp_path: Path) -> None:
+    found = details(
+        tmp_path,
+        with_facts("value", 0, 0, before=9.0, after=1.0, cosine=0.5),
+        with_facts("value", 1, 0, before=0.0, after=0.0, cosine=None),
+        with_facts("value", 0, 1, before=math.inf, after=1.0, cosine=None),
+    )
+    assert found[0] == (
+        "value on parameters: the parameter gradient became smaller in 2 of 2 settings (clipped in 2 of 3 "
+        "passes); its direction turned, down to a cosine of 0.500 with the unclipped one; 2 passes had no "
+        "direction, before clipping or after: zero in 1 and not finite in 1."
+    )
+
+
+def test_a_rule_of_which_no_pass_had_a_direction_is_not_left_out(tmp_path: Path) -> None:
+    found = details(tmp_path, with_facts("value", 0, 0, "state", before=3.0, after=0.0, cosine=None))
+    assert found[0] == (
+        "value on state: the parameter gradient became smaller in 1 of 1 setting; it had no direction to "
+        "compare; 1 pass had no direction, before clipping or after: zero in 1."
+    )
+
+
+def test_a_finished_gradient_has_passes_and_no_steps_that_were_clipped(run: Run, tmp_path: Path) -> None:
+    listed = [with_facts("value", n, 0, before=4.0, after=1.0 if n else 4.0) for n in range(4)]
+    listed.append(with_facts("value", 0, 0, "state", before=4.0, after=1.0))
+    found = SECTIONS["clipping"].answer(Run.read(write_run(tmp_path, listed)))
+    assert found is not None
+    assert found.table is not None
+    names = ("place", "steps clipped (%)", "of samples (%)", "of passes (%)")
+    columns = [found.table.columns.index(name) for name in names]
+    shown = [tuple(row[column] for column in columns) for row in found.table.rows]
+    assert shown == [("parameters", "–", "–", "75.0"), ("state", "0", "0", "–")]
+    assert "(clipped in 3 of 4 passes)" in found.details[0]
+
+
+def test_a_run_without_clipping_says_so(tmp_path: Path) -> None:
+    listed = [clipped("none", "parameters", 0.8, None)]
+    page = write_report(write_run(tmp_path / "run", listed)).read_text(encoding="utf-8")
+    assert "Only none was measured: nothing was clipped." in page
+    assert "does not answer this" not in page
+
+
+def test_where_whole_trainings_were_clipped_it_says_where_they_are(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heading = SECTIONS["clipped_training"].heading
+    found = SECTIONS["clipping"].answer(run)
+    assert found is not None
+    assert not any(heading in detail for detail in found.details)
+    monkeypatch.setattr("harness.report.sections.clipping.clipped_trainings", lambda run: object())
+    found = SECTIONS["clipping"].answer(run)
+    assert found is not None
+    assert found.details[-1] == f"All this is of single passes; of whole trainings see “{heading}”."
 
 
 def test_the_network_that_met_most_rules_comes_first(run: Run) -> None:

@@ -19,10 +19,8 @@ STUDY = "clipping"
 OWN = ("rule", "place", "threshold", "steps")
 """The axes that say how it is clipped."""
 BEFORE, AFTER = "log10_norm_unclipped", "log10_norm_clipped"
-_FACTS = (
-    *("parameter_norm_unclipped", "parameter_norm_clipped", "cosine"),
-    *("clipped_steps_fraction", "clipped_samples_fraction"),
-)
+_NORMS = ("parameter_norm_unclipped", "parameter_norm_clipped")
+_FACTS = (*_NORMS, "cosine", "clipped_steps_fraction", "clipped_samples_fraction")
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,10 @@ class Clipped:
         before, after: log10 ‖dL/dh_k‖ over lag.
         largest_change: max over lags and observations of |Δ log10 norm|; inf where a norm became zero.
         facts: medians over the cases of parameter_norm_unclipped, parameter_norm_clipped, cosine,
-            clipped_steps_fraction and clipped_samples_fraction (NaN where not recorded).
-        cases: how many.
+            clipped_steps_fraction and clipped_samples_fraction (NaN where not recorded; the fractions are of
+            what is clipped on the way back, and so NaN at place "parameters").
+        passes: of each case, the norm of its parameter gradient unclipped and clipped.
+        without_direction: cases without a cosine, the gradient being zero, and being not finite.
         non_finite: cases in which a gradient was not finite.
     """
 
@@ -44,8 +44,25 @@ class Clipped:
     after: Curve
     largest_change: float
     facts: dict[str, float]
-    cases: int
+    passes: tuple[tuple[float, float], ...]
+    without_direction: tuple[int, int]
     non_finite: int
+
+    @property
+    def cases(self) -> int:
+        return len(self.passes)
+
+    @property
+    def at_parameters(self) -> bool:
+        """Whether it is the finished gradient that is clipped, and nothing on the way back."""
+        return str(self.setting["place"]) == "parameters"
+
+    @property
+    def changed_passes(self) -> int:
+        """Cases in which the norm of the parameter gradient is another after clipping than before."""
+        return sum(
+            before != after for before, after in self.passes if not (missing(before) or missing(after))
+        )
 
     @property
     def rule(self) -> str:
@@ -75,6 +92,12 @@ def rule_words(row: Mapping[str, Any]) -> str:
     return str(row["rule"]) if missing(steps) else f"{row['rule']} after {plain(steps)} steps"
 
 
+def only_unclipped(run: Run) -> bool:
+    """Whether all that was measured is the rule `none`."""
+    measured = run.measured(STUDY)
+    return has(measured, "rule") and bool((measured["rule"] == "none").all())
+
+
 @lru_cache(maxsize=1)
 def clippings(run: Run) -> Clippings | None:
     """Every clipping, or None where nothing was measured."""
@@ -89,15 +112,22 @@ def clippings(run: Run) -> Clippings | None:
 
 def _clipped(setting: Setting, part: pd.DataFrame) -> Clipped:
     cases = part.drop_duplicates("key")
-    facts = {name: float(cases[name].median()) if name in cases else np.nan for name in _FACTS}
+    known = [*_FACTS] if str(setting["place"]) != "parameters" else [*_NORMS, "cosine"]
+    facts = {
+        name: float(cases[name].median()) if name in cases and name in known else np.nan for name in _FACTS
+    }
     non_finite = int((cases["non_finite"].fillna(0) > 0).sum()) if "non_finite" in cases else 0
+    norms = cases.reindex(columns=[*_NORMS, "cosine"]).astype(float)
+    bare = norms[norms["cosine"].isna() & ("cosine" in cases)][[*_NORMS]]
+    zero = int((bare == 0.0).any(axis=1).sum())
     return Clipped(
         setting=setting,
         before=curve(part["lag"], part[BEFORE]),
         after=curve(part["lag"], part[AFTER]),
         largest_change=_largest_change(part),
         facts=facts,
-        cases=len(cases),
+        passes=tuple((float(n), float(c)) for n, c in norms[[*_NORMS]].to_numpy()),
+        without_direction=(zero, len(bare) - zero),
         non_finite=non_finite,
     )
 
