@@ -78,11 +78,9 @@ def size(count: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio: "12×", "2.3×", "0.45×"; "1/340×" where it is below a hundredth."""
+    """A ratio: "12×", "2.3×", "0.45×", "0.0029×"."""
     if missing(ratio):
         return NOT_AVAILABLE
-    if 0 < ratio < 0.01:
-        return f"1/{significant(1 / ratio, 2)}×"
     return f"{significant(ratio, 2)}×"
 
 

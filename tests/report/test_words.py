@@ -47,7 +47,7 @@ def test_power_of_ten_holds_numbers_that_no_float_holds(log10: float, text: str)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "text"), [(12.3, "12×"), (2.345, "2.3×"), (0.45, "0.45×"), (1 / 340, "1/340×"), (340, "340×")]
+    ("ratio", "text"), [(12.3, "12×"), (2.345, "2.3×"), (0.45, "0.45×"), (1 / 340, "0.0029×"), (340, "340×")]
 )
 def test_times(ratio: float, text: str) -> None:
     assert words.times(ratio) == text
