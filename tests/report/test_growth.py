@@ -114,12 +114,20 @@ def test_an_exponent_that_is_hardly_known_is_not_told_as_an_end(tmp_path: Path) 
     found = answer("growth", run_of(tmp_path / "some", *calls(times)))
     assert found.sentence == (
         "Time grows with T (4 to 64) with the exponent 1.00 ± 0.00 (numba); 1 known no better than to ± 0.5 "
-        "in the table alone."
+        "is left out."
     )
     none = answer("growth", run_of(tmp_path / "none", *calls({"torch": times["torch"]})))
     assert none.sentence == (
-        "Time grows with T (4 to 64), with no exponent that is known to ± 0.5 (1 in the table)."
+        "Time grows with T (4 to 64), with no exponent that is known; 1 known no better than to ± 0.5 is "
+        "left out."
     )
+    assert none.table is None
+    assert len(none.summary) == 1
+    table = found.table
+    assert table is not None
+    assert table.columns[-1] == "numba"
+    assert [row[-1] for row in table.rows] == ["1.00 ± 0.00"]
+    assert table.caption.endswith(", 1 exponent known no better than to ± 0.5 left out.")
 
 
 def test_known_exponent_of_memory(tmp_path: Path) -> None:
@@ -184,8 +192,8 @@ def test_who_wins_from_which_size_on(tmp_path: Path) -> None:
     )
     found = answer("crossover", run)
     assert found.sentence == (
-        "2 crossings in 6 comparisons of two backends along one size; with 2 of them the fastest of all "
-        "changes."
+        "2 crossings in 6 comparisons of two backends along one size; 2 of them change which backend is "
+        "the fastest of all."
     )
     assert found.details[0] == (
         "From T ≈ 32 on torch is faster than numba (B=1): 1.4× behind at T=16, 1.4× ahead at T=64."

@@ -105,12 +105,13 @@ def test_a_shape_that_was_not_measured_has_no_share(tmp_path: Path) -> None:
 
 def test_the_sentences_are_the_tables(tmp_path: Path) -> None:
     found = answer(run_of(tmp_path, call("numba", 0.25), call("torch", 3.0)))
-    assert found.sentence == "numba reaches 120 % of the limit."
-    assert "torch reaches 10 % of the limit." in found.details
+    assert found.sentence == "numba reaches 120 % of the library's rate at these shapes."
+    assert "torch reaches 10 % of the library's rate at these shapes." in found.details
     assert any("100 GFLOP/s in a large float32 product and 20.0 GB/s in a copy" in s for s in found.details)
-    assert "What bounds a case is compute in 1 of 1." in found.details
+    assert "The library's rate is that of its products in 1 of 1 case." in found.details
     assert any("1 share above 100 % (numba)" in s and "28 % of the large" in s for s in found.details)
     assert found.table is not None
+    assert found.table.columns == ("library", "bound", "numba", "torch")
     assert found.table.rows == (("23.3", "compute", "28.0 (120 %)", "2.33 (10 %)"),)
 
 

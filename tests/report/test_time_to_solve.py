@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ def test_the_fastest_comes_first_and_the_others_beside_it(tmp_path: Path) -> Non
     found = SECTIONS["time_to_solve"].answer(Run.read(folder))
     assert found is not None
     assert found.sentence == (
-        "task adding, lstm, T=100, H=100, seed 0: numba solved it in 40 s (200 steps); torch took 2.5× as "
-        "long, 1 min 40 s (250 steps); jax had not after 2 min 30 s."
+        "On the task adding (lstm, T=100, H=100, seed 0): numba solved it in 40 s (200 steps); torch took "
+        "2.5× as long, 1 min 40 s (250 steps); jax had not after 2 min 30 s."
     )
     # of the first ten steps, at the tenth
     assert found.details == (
@@ -100,10 +101,44 @@ def test_ratios_are_paired_by_seed(tmp_path: Path) -> None:
     answer = SECTIONS["time_to_solve"].answer(run)
     assert answer is not None
     assert answer.sentence == (
-        "task adding, lstm, T=100, H=100: torch took 2.3× [1.3×, 4.1×] as long as numba to solve it, "
+        "On the task adding (lstm, T=100, H=100): torch took 2.3× [1.3×, 4.1×] as long as numba to solve it, "
         "2.0× [2.0×, 2.0×] as long per step (3 seeds)."
     )
     assert len(answer.details) == 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("torch_steps", "said"),
+    [
+        ((0.3, 0.15), ", no difference shown: torch took 1.1× ["),  # 1.5 and 0.75 times as long
+        ((0.4, 0.4), "): torch took 2.0× [2.0×, 2.0×] as long as numba to solve it, 2.0× [2.0×, 2.0×] as"),
+    ],
+)
+def test_an_interval_that_holds_one_shows_no_difference(
+    tmp_path: Path, torch_steps: tuple[float, float], said: str
+) -> None:
+    items = [
+        training(backend, solved_at=200, step_seconds=seconds, seed=seed)
+        for backend, of_seeds in (("torch", torch_steps), ("numba", (0.2, 0.2)))
+        for seed, seconds in enumerate(of_seeds)
+    ]
+    found = SECTIONS["time_to_solve"].answer(Run.read(write_run(tmp_path / "run", items)))
+    assert found is not None
+    assert said in found.sentence
+    assert found.sentence.count("no difference shown") == said.count("no difference shown")
+
+
+def test_one_of_two_intervals_may_hold_one(tmp_path: Path) -> None:
+    """Torch's steps take twice as long, and it needs a half or the same number of them."""
+    items = [
+        training(backend, solved_at=needed, step_seconds=seconds, seed=seed)
+        for backend, seconds, steps in (("torch", 0.4, (100, 200)), ("numba", 0.2, (200, 200)))
+        for seed, needed in enumerate(steps)
+    ]
+    found = SECTIONS["time_to_solve"].answer(Run.read(write_run(tmp_path / "run", items)))
+    assert found is not None
+    assert re.search(r"took 1\.4× \[\S+×, \S+×, no difference shown\] as long as numba", found.sentence)
+    assert "2.0× [2.0×, 2.0×] as long per step" in found.sentence
 
 
 def test_nobody_solved_it(tmp_path: Path) -> None:
@@ -111,7 +146,9 @@ def test_nobody_solved_it(tmp_path: Path) -> None:
     run = Run.read(write_run(tmp_path / "run", items))
     found = SECTIONS["time_to_solve"].answer(run)
     assert found is not None
-    assert found.sentence == "task adding, lstm, T=100, H=100, seed 0: not solved by numba (1 min 0 s)."
+    assert (
+        found.sentence == "On the task adding (lstm, T=100, H=100, seed 0): not solved by numba (1 min 0 s)."
+    )
     summary = times_to_solve(run)
     assert summary is not None
     assert np.isnan(summary.backends["fastest_seconds"]).all()

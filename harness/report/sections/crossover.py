@@ -61,8 +61,9 @@ def _sentence(summary: Crossovers, first: pd.DataFrame) -> str:
     pairs = counted(len(summary.frame), "crossing")
     begin = f"{pairs} in {counted(summary.compared, 'comparison')} of two backends along one size"
     if first.empty:
-        return f"{begin}; the fastest of all changes with none of them."
-    return f"{begin}; with {len(first)} of them the fastest of all changes."
+        return f"{begin}; none of them changes which backend is the fastest of all."
+    change = "changes" if len(first) == 1 else "change"
+    return f"{begin}; {len(first)} of them {change} which backend is the fastest of all."
 
 
 def _told(summary: Crossovers, first: pd.DataFrame) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, least, most, only, records
@@ -12,6 +14,8 @@ from harness.report.summaries.growth import Growth, growth
 from harness.report.tables import Table
 from harness.report.words import (
     NOT_AVAILABLE,
+    counted,
+    listed,
     missing,
     phrase,
     plain,
@@ -21,7 +25,7 @@ from harness.report.words import (
 )
 
 KNOWN = 0.5
-"""Half of the widest interval with which an exponent is told in a sentence."""
+"""Half of the widest interval with which an exponent is shown."""
 
 
 @question(
@@ -60,9 +64,9 @@ def _ranges(summary: Growth) -> list[str]:
         sizes = f"{plain(part['smallest'].min())} to {plain(part['largest'].max())}"
         begin = f"{str(chosen['quantity']).capitalize()} grows with {letter} ({sizes})"
         sure = part[(part["high"] - part["low"]) / 2 <= KNOWN]
-        rest = len(part) - len(sure)
+        rest = _rest(part)
         if sure.empty:
-            sentences.append(f"{begin}, with no exponent that is known to ± {KNOWN:g} ({rest} in the table).")
+            sentences.append(f"{begin}, with no exponent that is known; {listed(rest)}.")
             continue
         low, high = least(sure, "exponent"), most(sure, "exponent")
         names = ["backend", *varying]
@@ -72,14 +76,30 @@ def _ranges(summary: Growth) -> list[str]:
             else f"an exponent between {_exponent(low)} ({setting(only(low, names))}) and {_exponent(high)} "
             f"({setting(only(high, names))})"
         )
-        left_out = f"; {rest} known no better than to ± {KNOWN:g} in the table alone" if rest else ""
-        sentences.append(f"{begin} with {said}{left_out}.")
+        sentences.append(f"{begin} with {said}{f'; {listed(rest)}' if rest else ''}.")
     return sentences
 
 
-def _table(run: Run, summary: Growth) -> Table:
-    frame = summary.exponents
-    varying, constant = split_constant(frame, summary.kinds)
+def _wide(frame: pd.DataFrame) -> pd.Series:
+    """Which exponents are hardly known; one without an interval is not among them."""
+    return (frame["high"] - frame["low"]) / 2 > KNOWN
+
+
+def _rest(part: pd.DataFrame) -> list[str]:
+    """What a sentence does not tell."""
+    wide, bare = int(_wide(part).sum()), int(part["high"].isna().sum())
+    are = "is" if wide == 1 else "are"
+    words = [f"{wide} known no better than to ± {KNOWN:g} {are} left out"] if wide else []
+    return [*words, *([f"{bare} without an interval in the table"] if bare else [])]
+
+
+def _table(run: Run, summary: Growth) -> Table | None:
+    """The exponents that are known, or that no interval says of how well."""
+    varying, constant = split_constant(summary.exponents, summary.kinds)
+    wide = _wide(summary.exponents)
+    frame = summary.exponents[~wide]
+    if frame.empty:
+        return None
     present = [name for name in run.backends if (frame["backend"] == name).any()]
     rows = []
     for chosen, part in groups(frame, ["quantity", "size", *varying]):
@@ -93,9 +113,13 @@ def _table(run: Run, summary: Growth) -> Table:
                 *(cells.get(name, NOT_AVAILABLE) for name in present),
             )
         )
+    left_out = counted(int(wide.sum()), "exponent")
     columns = ("quantity", "in", "sizes", *map(symbol, varying), *present)
     caption = phrase(
-        "Exponent ± half of its 95 % t-interval", setting(constant), "no ± where no point is to spare"
+        "Exponent ± half of its 95 % t-interval",
+        setting(constant),
+        "no ± where no point is to spare" if frame["high"].isna().any() else "",
+        f"{left_out} known no better than to ± {KNOWN:g} left out" if wide.any() else "",
     )
     return Table(columns, tuple(rows), caption + ".", frozenset(present))
 

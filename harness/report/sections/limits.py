@@ -25,6 +25,8 @@ from harness.report.words import (
     symbol,
 )
 
+RESTS_ON = {"compute": "its products", "bandwidth": "a copy"}
+
 
 @question(
     "limits",
@@ -32,10 +34,11 @@ from harness.report.words import (
     study="limits",
     order=15,
     explanation=(
-        "The limit of a case is the time that its matrix products take at the rate of products of the very "
-        "same shapes, by this machine's own library, or that its arrays take at the rate of a copy where "
-        "they do not fit the last-level cache, whichever is longer. Measured in the same run, with the same "
-        "threads. Activations are left out of the limit, and so is what a call costs."
+        "The library's rate at the shapes of a case is that at which its matrix products take the time of "
+        "products of the very same shapes by this machine's own library, or its arrays the time of a copy "
+        "where they do not fit the last-level cache, whichever is longer. It is no limit: who multiplies "
+        "faster than the library at a shape is above 100 %. Measured in the same run, with the same threads. "
+        "Activations are left out of it, and so is what a call costs."
     ),
     beside=("throughput",),
 )
@@ -62,7 +65,7 @@ def _shares(summary: Limits) -> list[str]:
         backend = with_place(chosen["backend"], chosen)
         mean = geometric_mean(part["share"])
         low, high = least(part, "share"), most(part, "share")
-        words = f"{backend} reaches {percent(mean)} of the limit"
+        words = f"{backend} reaches {percent(mean)} of the library's rate at these shapes"
         if len(part) > 1:
             words += (
                 f" in the geometric mean over {counted(len(part), 'case')}, from {percent(low['share'])} "
@@ -113,8 +116,8 @@ def _bounds(summary: Limits) -> list[str]:
     if summary.frame.empty:
         return []
     counts = summary.frame.drop_duplicates(summary.axes)["bound"].value_counts()
-    words = [f"{bound} in {number}" for bound, number in counts.items()]
-    return [f"What bounds a case is {listed(words)} of {int(counts.sum())}."]
+    words = [f"{RESTS_ON.get(str(bound), str(bound))} in {number}" for bound, number in counts.items()]
+    return [f"The library's rate is that of {listed(words)} of {counted(int(counts.sum()), 'case')}."]
 
 
 def _beyond(summary: Limits) -> list[str]:
@@ -125,8 +128,8 @@ def _beyond(summary: Limits) -> list[str]:
         return []
     names = listed(sorted(beyond["backend"].unique()))
     return [
-        f"{counted(len(beyond), 'share')} above 100 % ({names}): there a backend multiplies faster than the "
-        f"library does at this shape, at up to {percent(beyond['share_of_large'].max())} of the large "
+        f"{counted(len(beyond), 'share')} above 100 % ({names}): there a backend is faster than the library "
+        f"at these shapes, at up to {percent(beyond['share_of_large'].max())} of the large "
         f"product's rate."
     ]
 
@@ -151,14 +154,14 @@ def _table(run: Run, summary: Limits) -> Table:
             )
         )
     caption = phrase(
-        "GFLOP/s reached, and the share of the limit",
+        "GFLOP/s reached, and the share of the library's rate at these shapes",
         setting(constant),
-        "bound: what the limit is made of",
+        "bound: compute where that rate is of products, bandwidth where of a copy",
         *(["recurrent product: by itself, and its share of the large product's rate"] if own else []),
     )
     numeric = {symbol(a) for a in varying if a in ("seq_len", "batch_size", "input_size", "hidden_size")}
-    columns = (*map(symbol, varying), "limit", "bound", *heads, *present)
-    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, "limit", *heads, *present}))
+    columns = (*map(symbol, varying), "library", "bound", *heads, *present)
+    return Table(columns, tuple(rows), caption + ".", frozenset({*numeric, "library", *heads, *present}))
 
 
 def _cell(row: pd.Series) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ from harness.report.words import (
     symbol,
     times,
 )
+
+NAMED = ("task", "cell", "seq_len", "hidden_size")
 
 
 @question(
@@ -59,7 +62,7 @@ def answer(run: Run) -> Answer | None:
 def _sentence(part: pd.DataFrame) -> str:
     rows = records(part.sort_values("training_seconds"))
     solved = [row for row in rows if row["solved"]]
-    where = setting({axis: part[axis].iloc[0] for axis in ("task", "cell", "seq_len", "hidden_size", "seed")})
+    where = _where({axis: part[axis].iloc[0] for axis in (*NAMED, "seed")})
     if not solved:
         tried = [f"{row['backend']} ({duration(row['training_seconds'])})" for row in rows]
         return f"{where}: not solved by {listed(tried)}."
@@ -81,23 +84,35 @@ def _sentence(part: pd.DataFrame) -> str:
     return f"{where}: {'; '.join(words)}."
 
 
+def _where(values: Mapping[str, Any]) -> str:
+    """ "On the task adding (lstm, T=100, H=100)"."""
+    rest = setting({axis: value for axis, value in values.items() if axis != "task"})
+    task = plain(values["task"])
+    return f"On the task {task}{f' ({rest})' if rest else ''}"
+
+
 def _ratio_words(ratio: Ratio) -> str:
     """ "…: torch took 1.2× [1.1×, 1.3×] as long as numba to solve it, 1.2× […] per step (3 seeds)"."""
-    named = ("task", "cell", "seq_len", "hidden_size")
-    where = setting({axis: ratio.setting[axis] for axis in named})
-    step = f"{_with_interval(ratio.step)} as long per step"
+    where = _where({axis: ratio.setting[axis] for axis in NAMED})
+    told = [found for found in (ratio.whole, ratio.step) if found is not None]
+    alike = [found for found in told if found.low <= 1.0 <= found.high]
+    if len(alike) == len(told):
+        where, alike = f"{where}, no difference shown", []
+    whole, step = (_with_interval(found, found in alike) for found in (ratio.whole, ratio.step))
     if ratio.whole is None or ratio.step is None:
-        return f"{where}: {ratio.backend} took {step} as {ratio.to}."
+        return f"{where}: {ratio.backend} took {step} as long per step as {ratio.to}."
     return (
-        f"{where}: {ratio.backend} took {_with_interval(ratio.whole)} as long as {ratio.to} to solve it, "
-        f"{step} ({counted(ratio.step.processes, 'seed')})."
+        f"{where}: {ratio.backend} took {whole} as long as {ratio.to} to solve it, "
+        f"{step} as long per step ({counted(ratio.step.processes, 'seed')})."
     )
 
 
-def _with_interval(found: Estimate | None) -> str:
+def _with_interval(found: Estimate | None, alike: bool) -> str:
+    """ "1.3× [0.92×, 1.8×, no difference shown]"."""
     if found is None:
         return "n/a"
-    return f"{times(found.value)} [{times(found.low)}, {times(found.high)}]"
+    remark = ", no difference shown" if alike else ""
+    return f"{times(found.value)} [{times(found.low)}, {times(found.high)}{remark}]"
 
 
 def _agreement(found: TimesToSolve) -> list[str]:

@@ -41,9 +41,9 @@ class Limits:
     rates: one row per kernel, its shape, dtype, device and machine: rate (FLOP or bytes per second), the
         backend whose library reached it and the method; cache_bytes where it is a copy.
     frame: one row per timed setting and backend that has a limit: flop_per_second,
-        limit_flop_per_second, share (of the limit), share_of_large (of the large product's rate), bound
-        ("compute" or "bandwidth"), compute_seconds, bandwidth_seconds, seconds, and own_product_… of its own
-        recurrent product.
+        limit_flop_per_second (the library's rate at these shapes), share (of it), share_of_large (of the
+        large product's rate), bound ("compute" or "bandwidth"), compute_seconds, bandwidth_seconds, seconds,
+        and own_product_… of its own recurrent product.
     axes: what makes a setting: every axis of the throughput but the backend.
     own: one row per backend and shape of a recurrent product of its own: rate, and share_of_large.
     """
