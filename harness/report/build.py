@@ -6,19 +6,20 @@ import base64
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UserError
 from harness.lock import OwnedLock
 from harness.report import claims_page, overview, pages, reasons
-from harness.report.escape import file_stem, one_line
+from harness.report.escape import block, file_stem, one_line
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS, Answer, Question
-from harness.report.tables import Table, Written, write_csv, write_studies, write_summaries
+from harness.report.tables import Table, Written, summary_path, write_csv, write_studies, write_summaries
 
 FOLDERS = ("tables", "figures")
 PAGES = ("report.md", "report.html")
@@ -46,6 +47,9 @@ class Section:
     Args:
         name: its anchor.
         problems: what could not be computed or drawn, and why.
+        topic: what it is about, among others; "" where there is no need to say.
+        rows_path: the file that holds the statistics of the table, all of them; "" where there is none.
+        quotes: who says it -> what is shown letter by letter.
     """
 
     name: str
@@ -59,6 +63,14 @@ class Section:
     command: str
     ending: str
     problems: tuple[str, ...]
+    topic: str = ""
+    rows_path: str = ""
+    quotes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_rows(self) -> str:
+        """Where all rows are of a table that is cut."""
+        return self.rows_path or self.table_path
 
 
 def build(run_folder: Path, *, redact: bool = False) -> Path:
@@ -81,7 +93,8 @@ def build(run_folder: Path, *, redact: bool = False) -> Path:
     return run_folder / "report.html"
 
 
-def _fill(run: Run, folder: Path) -> None:
+def _fill(run: Run, folder: Path) -> Mapping[str, Any]:
+    """The report in `folder`; what its pages show."""
     for name in FOLDERS:
         (folder / name).mkdir()
     tables = write_studies(run, folder / "tables")
@@ -99,7 +112,7 @@ def _fill(run: Run, folder: Path) -> None:
     claims = claims_page.page(judged)
     if claims is not None:
         tables += claims_page.write(judged, folder / "tables")
-    _render(run, claims, sections, tables, folder)
+    return _render(run, claims, sections, tables, folder)
 
 
 def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Section, Answer | None]:
@@ -124,6 +137,9 @@ def _section(run: Run, name: str, question: Question, folder: Path) -> tuple[Sec
         ),
         ending=overview.ending(run, question.study),
         problems=tuple(problems),
+        topic=question.topic,
+        rows_path=summary_path(name) if answer and answer.listed and not answer.summary.empty else "",
+        quotes=tuple((who, block(text)) for who, text in answer.quotes) if answer else (),
     ), answer
 
 
@@ -173,7 +189,7 @@ def _render(
     sections: list[Section],
     tables: list[Written],
     folder: Path,
-) -> None:
+) -> Mapping[str, Any]:
     grouped = reasons.reasons(run)
     content = {
         "title": overview.title(run),
@@ -189,6 +205,7 @@ def _render(
     }
     (folder / "report.md").write_text(pages.markdown(content), encoding="utf-8")
     (folder / "report.html").write_text(pages.html(content), encoding="utf-8")
+    return content
 
 
 @contextmanager

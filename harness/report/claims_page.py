@@ -1,4 +1,4 @@
-"""The first page of a report: each claim, its verdict, the effect that was measured, and the rule.
+"""The first page of a report: each claim, its verdict and the effect in short; below, all that it rests on.
 
 Every claim appears.  Those that the run has no rows for are *not tested*: one sentence names them, and
 `tables/claims.csv` says which studies would test each.  The page is left out where the run tests none.
@@ -26,9 +26,11 @@ from harness.report.claim import (
 from harness.report.escape import file_stem, one_line
 from harness.report.frames import Run
 from harness.report.tables import Table, Written, write_csv
+from harness.report.telling import count, telling
 from harness.report.words import counted, listed, missing
 
 HEADING = "Which claims does this run support?"
+CONDITION_COLUMNS = ("under", "measured", "value", "95 % interval", "units", "holds")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,43 @@ class Judged:
         return self.finding.word if self.finding else NOT_TESTED
 
     @property
+    def in_short(self) -> str:
+        """The verdict's word, and what it depends on; not what it is said of."""
+        if self.word != DEPENDS:
+            return self.word
+        return self.verdict.partition(":")[0]
+
+    @property
+    def studies(self) -> str:
+        """What tests it."""
+        return listed(self.claim.studies)
+
+    @property
+    def place(self) -> str:
+        """The anchor of the claim's own details."""
+        return f"claim-{file_stem(self.claim.name)}".lower()
+
+    @property
+    def held(self) -> str:
+        """Under how many conditions it holds; without a finding, why there is none."""
+        return count(self.finding.conditions) if self.finding else self.effect
+
+    @property
+    def telling(self) -> tuple[tuple[str, str], ...]:
+        """What was measured, in a few lines: "holds", "does not" or "undecided", and the numbers."""
+        return telling(self.finding.conditions) if self.finding else ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The whole of what was measured, in words."""
+        return tuple(self.effect.split("; "))
+
+    @property
+    def conditions(self) -> Table:
+        """What the verdict rests on, for people."""
+        return Table(CONDITION_COLUMNS, _rows(self.finding), numeric=frozenset({"value"}))
+
+    @property
     def effect(self) -> str:
         """What was measured, or what would measure it."""
         if self.finding:
@@ -74,13 +113,11 @@ class ClaimsPage:
     """Args:
     heading, sentence: what the page is, and how many claims ended how.
     judged: every claim that was tested or could not be judged, in their order.
-    conditions: what the verdicts rest on, for people.
     """
 
     heading: str
     sentence: str
     judged: tuple[Judged, ...]
-    conditions: Table
 
 
 def judge(run: Run, sections: Sequence[str]) -> tuple[Judged, ...]:
@@ -107,7 +144,7 @@ def page(judged: Sequence[Judged]) -> ClaimsPage | None:
     if not any(entry.finding for entry in judged):
         return None
     shown = tuple(entry for entry in judged if entry.finding or entry.problem)
-    return ClaimsPage(HEADING, _sentence(judged), shown, _table(judged))
+    return ClaimsPage(HEADING, _sentence(judged), shown)
 
 
 def _sentence(judged: Sequence[Judged]) -> str:
@@ -124,10 +161,9 @@ def _verb(word: str, number: int) -> str:
     return f"{'is' if number == 1 else 'are'} {word}"
 
 
-def _table(judged: Sequence[Judged]) -> Table:
-    rows = [
+def _rows(finding: Finding | None) -> tuple[tuple[str, ...], ...]:
+    return tuple(
         (
-            entry.claim.name,
             condition.words,
             condition.quantity,
             condition.show(condition.effect.value),
@@ -135,16 +171,8 @@ def _table(judged: Sequence[Judged]) -> Table:
             f"{condition.effect.units:,} ({condition.effect.unit})",
             _holds(condition),
         )
-        for entry in judged
-        if entry.finding
-        for condition in entry.finding.conditions
-    ]
-    columns = ("claim", "under", "measured", "value", "95 % interval", "units", "holds")
-    caption = (
-        "What each verdict rests on. The interval is over the units (t, exact for a share, bootstrapped "
-        "for a share of pairs); what has one unit, or is exact, has none."
+        for condition in (finding.conditions if finding else ())
     )
-    return Table(columns, tuple(rows), caption, frozenset({"value"}))
 
 
 def _holds(condition: Condition) -> str:

@@ -54,11 +54,25 @@ def markdown(text: Any) -> str:
 
 
 def markdown_code(text: Any) -> str:
-    """A fenced block whose fence is longer than any run of backticks in the text."""
-    line = one_line(text)
-    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    """A fenced block of one line, a command."""
+    return _fenced(one_line(text), "sh")
+
+
+def markdown_block(text: Any) -> str:
+    """A fenced block of as many lines as the text has, as they are."""
+    return _fenced(block(text), "text")
+
+
+def block(text: Any) -> str:
+    """The text line by line, each without controls, what it is indented by kept."""
+    return "\n".join(one_line(f"|{line.expandtabs(4)}")[1:] for line in str(text).split("\n"))
+
+
+def _fenced(text: str, language: str) -> str:
+    """The fence is longer than any run of backticks in the text."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}sh\n{line}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def label(text: Any, *, length: int = _LABEL_LENGTH) -> str:

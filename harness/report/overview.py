@@ -12,12 +12,23 @@ from harness.report.escape import one_line
 from harness.report.frames import Run
 from harness.report.machines import machine_of
 from harness.report.tables import Table
-from harness.report.words import counted, duration, listed, missing, plain, size
+from harness.report.words import counted, duration, listed, missing, phrase, plain, size
 
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 STATUSES = ("measured", "unsupported", "failed", "open")
 
 
 def title(run: Run) -> str:
+    """ "rnn-harness report: plan full, 22 November 2026"; the run's name where neither is known."""
+    plan, day = one_line(_mapping(run.facts.get("plan")).get("name", "")), _day(run.facts.get("started_at"))
+    words = phrase(f"plan {plan}" if plan else "", day)
+    return f"rnn-harness report: {words or name(run)}"
+
+
+def name(run: Run) -> str:
     """The run's id, or its folder's name."""
     return one_line(run.facts.get("run_id") or run.folder.name)
 
@@ -27,7 +38,7 @@ def what_and_where(run: Run) -> list[tuple[str, str]]:
     plan, environment = _mapping(run.facts.get("plan")), _mapping(run.facts.get("environment"))
     seconds = sum(entry.elapsed_seconds or 0.0 for entry in run.entries)
     lines = [
-        ("Run", title(run)),
+        ("Run", name(run)),
         ("Plan", _plan(plan)),
         ("Studies", listed(run.studies)),
         ("Backends", listed(run.backends)),
@@ -41,7 +52,7 @@ def what_and_where(run: Run) -> list[tuple[str, str]]:
         *_warnings(environment),
         ("Corpus", plain(plan.get("corpus")) if plan.get("corpus") else ""),
     ]
-    return [(name, text) for name, text in lines if text]
+    return [(head, text) for head, text in lines if text]
 
 
 def ending(run: Run, study: str | None = None) -> str:
@@ -110,8 +121,20 @@ def _plan(plan: Mapping[str, Any]) -> str:
     if not missing(plan.get("seed")):
         words.append(f"seed {plain(plan['seed'])}")
     if not missing(plan.get("max_seconds")):
-        words.append(f"at most {duration(float(plan['max_seconds']))} per case")
+        words.append(f"at most {duration(float(plan['max_seconds']))} per case{_but(plan)}")
     return ", ".join(filter(None, words))
+
+
+def _but(plan: Mapping[str, Any]) -> str:
+    """ " (learning 5 min 0 s)": the studies that may take another time, of those that the plan has."""
+    own = _mapping(plan.get("max_seconds_of"))
+    studies = _mapping(plan.get("studies"))
+    words = [
+        f"{one_line(study)} {duration(float(seconds))}"
+        for study, seconds in sorted(own.items())
+        if isinstance(seconds, int | float) and (study in studies or not studies)
+    ]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
@@ -200,12 +223,23 @@ def _warnings(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _moment(seconds: Any) -> str:
+    moment = _instant(seconds)
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
+
+
+def _day(seconds: Any) -> str:
+    """ "22 November 2026"."""
+    moment = _instant(seconds)
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}" if moment else ""
+
+
+def _instant(seconds: Any) -> datetime | None:
     if not isinstance(seconds, int | float):
-        return ""
+        return None
     try:
-        return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromtimestamp(seconds, tz=UTC)
     except (OverflowError, OSError, ValueError):
-        return ""
+        return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

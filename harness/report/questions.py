@@ -15,6 +15,9 @@ from harness.report.frames import Run
 from harness.report.tables import Table
 from implementations.registry import Registry
 
+TOPICS = ((0, "Speed and memory"), (40, "Gradients"), (70, "Learning"), (90, "Speed and memory"))
+"""What questions are about, from which order on; the last is the appendix on how far times can be trusted."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -23,12 +26,16 @@ class Answer:
     details: further sentences, each true of the numbers shown.
     table: the numbers, for people.
     summary: the statistics behind the table, for programs: `tables/<question>_summary.csv`.
+    listed: whether the summary has the table's rows, so that it leads to those that a page cuts.
+    quotes: texts that are shown as they are, letter by letter, each under who says it.
     """
 
     sentence: str
     details: tuple[str, ...] = ()
     table: Table | None = None
     summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    listed: bool = True
+    quotes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,11 @@ class Question:
     answer: Callable[[Run], Answer | None]
     optional: bool = False
     beside: tuple[str, ...] = ()
+
+    @property
+    def topic(self) -> str:
+        """What it is about, by its place in the report."""
+        return [name for first, name in TOPICS if first <= self.order][-1]
 
 
 SECTIONS: Registry[Question] = Registry("section", "harness.report.sections", "rnn_harness.sections")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.report.escape import file_stem, spreadsheet
 from harness.report.frames import Run, reason, status
-from harness.report.words import known, missing, plain, significant
+from harness.report.words import known, listed, missing, plain, significant
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,70 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     numeric: frozenset[str] = field(default_factory=frozenset)
+
+
+def cut(table: Table, limit: int) -> tuple[Table, str]:
+    """At most `limit` rows of the table, in their order, and which they are; "" where it is shown whole.
+
+    Each distinct value of the first column gets its share of them, within it each of the next, and so on;
+    rows that no column tells apart are evenly spaced.
+    """
+    if len(table.rows) <= limit:
+        return table, ""
+    chosen = _spread(table.rows, list(range(len(table.rows))), limit, 0)
+    rows = tuple(table.rows[i] for i in chosen)
+    shown = _shown_whole(table, rows)
+    over = f", spread over {listed(shown)}" if shown else ", evenly spread"
+    return replace(table, rows=rows), f"{len(rows):,} of {len(table.rows):,} rows{over}"
+
+
+NAMED_COLUMNS = 3
+"""As many columns are named, at most, over which the rows of a cut table are spread."""
+
+
+def _shown_whole(table: Table, rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The leading columns of which every value is still there; those with one value alone say nothing."""
+    named = []
+    for i, column in enumerate(table.columns):
+        every = {row[i] for row in table.rows}
+        if {row[i] for row in rows} != every:
+            break
+        named += [column] if len(every) > 1 else []
+    return named[:NAMED_COLUMNS]
+
+
+def _spread(rows: Sequence[tuple[str, ...]], among: list[int], limit: int, column: int) -> list[int]:
+    """`limit` of these rows, in their order; the columns before `column` are the same in all of them."""
+    if len(among) <= limit:
+        return among
+    if column >= len(rows[among[0]]):
+        return _evenly(among, limit)
+    alike: dict[str, list[int]] = {}
+    for i in among:
+        alike.setdefault(rows[i][column], []).append(i)
+    if len(alike) > limit:
+        return _evenly(among, limit)
+    shares = _shares([len(part) for part in alike.values()], limit)
+    parts = zip(alike.values(), shares, strict=True)
+    return sorted(i for part, share in parts for i in _spread(rows, part, share, column + 1))
+
+
+def _evenly(among: list[int], limit: int) -> list[int]:
+    """The first, the last, and what lies evenly between; of one the first."""
+    step = (len(among) - 1) / max(1, limit - 1)
+    return [among[round(i * step)] for i in range(limit)]
+
+
+def _shares(sizes: Sequence[int], limit: int) -> list[int]:
+    """Equal shares of `limit`, at most each size: what a small one leaves goes to the others, the first of
+    them first."""
+    shares = [0] * len(sizes)
+    while limit:
+        for i, size in enumerate(sizes):
+            if limit and shares[i] < size:
+                shares[i] += 1
+                limit -= 1
+    return shares
 
 
 @dataclass(frozen=True)
@@ -103,13 +167,18 @@ def write_studies(run: Run, folder: Path) -> list[Written]:
     return [*written, Written("tables/not_measured.csv", len(rest), what)]
 
 
+def summary_path(name: str) -> str:
+    """Of a section's statistics, within the run's folder."""
+    return f"tables/{file_stem(name)}_summary.csv"
+
+
 def write_summaries(summaries: Mapping[str, pd.DataFrame], folder: Path) -> list[Written]:
     """`<name>_summary.csv` for every section that has one."""
     written = []
     for name, frame in summaries.items():
-        path = folder / f"{file_stem(name)}_summary.csv"
-        write_csv(frame, path)
-        written.append(Written(f"tables/{path.name}", len(frame), f"the statistics shown for {name}"))
+        path = summary_path(name)
+        write_csv(frame, folder / Path(path).name)
+        written.append(Written(path, len(frame), f"the statistics shown for {name}"))
     return written
 
 

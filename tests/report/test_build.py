@@ -86,6 +86,47 @@ def test_markdown_and_html_say_the_same(reported: Path) -> None:
         assert (reported / figure).is_file()
 
 
+def test_the_title_names_plan_and_day_and_the_facts_the_run(tmp_path: Path) -> None:
+    case = [(Case("novel", {"backend": "b"}), Measured({"x": [1]}))]
+    facts = {"run_id": "20260102-000000-mine", "plan": {"name": "mine"}, "started_at": 1767312000.0}
+    run = Run.read(write_run(tmp_path / "run", case, facts))
+    assert overview.title(run) == "rnn-harness report: plan mine, 2 January 2026"
+    assert ("Run", "20260102-000000-mine") in overview.what_and_where(run)
+    bare = Run.read(write_run(tmp_path / "bare", case, {"run_id": None, "plan": None, "started_at": None}))
+    assert overview.title(bare) == "rnn-harness report: bare"
+
+
+def test_the_longest_time_of_a_case_names_its_exceptions(tmp_path: Path) -> None:
+    case = [(Case("novel", {"backend": "b"}), Measured({"x": [1]}))]
+    plan = {"name": "mine", "max_seconds": 4.0, "studies": {"learning": [], "novel": []}}
+    own = {"learning": 300.0, "startup": 60.0}  # of a study that the plan does not have, nothing is said
+    run = Run.read(write_run(tmp_path / "some", case, {"plan": {**plan, "max_seconds_of": own}}))
+    assert dict(overview.what_and_where(run))["Plan"].endswith("at most 4.0 s per case (learning 5 min 0 s)")
+    run = Run.read(write_run(tmp_path / "none", case, {"plan": {**plan, "max_seconds_of": {}}}))
+    assert dict(overview.what_and_where(run))["Plan"].endswith("at most 4.0 s per case")
+
+
+def test_every_link_within_the_page_leads_somewhere(reported: Path) -> None:
+    markdown = (reported / "report.md").read_text(encoding="utf-8")
+    anchors = set(re.findall(r'<a id="([^"]+)"></a>', markdown))
+    links = re.findall(r"\]\(#([^)]+)\)", markdown)
+    assert set(links) == anchors
+    contents = markdown[markdown.index("## Contents") : markdown.index("## Which claims")]
+    assert "- Gradients: [gradient decay](#gradient_decay), " in contents
+    page = (reported / "report.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_in_short_stands_under_what_it_is_about(reported: Path) -> None:
+    markdown = (reported / "report.md").read_text(encoding="utf-8")
+    short = markdown[markdown.index("## In short") : markdown.index('<a id="throughput"></a>')]
+    speed, gradients = short.index("### Speed and memory"), short.index("### Gradients")
+    assert speed < short.index("(#throughput)**") < short.index("(#memory)**") < gradients
+    assert gradients < short.index("(#gradient_decay)**") < short.index("(#clipping)**")
+    page = (reported / "report.html").read_text(encoding="utf-8")
+    assert page.index("<h3>Speed and memory</h3>") < page.index("<h3>Gradients</h3>")
+
+
 def test_reasons_that_differ_in_their_numbers_alone_are_one(reported: Path) -> None:
     markdown = (reported / "report.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^\| unsupported .*max_seconds 30 s.*$", markdown, flags=re.MULTILINE)

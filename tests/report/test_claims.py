@@ -226,7 +226,7 @@ def test_what_is_too_scattered_or_too_few_to_tell_is_undecided(
     shown = page([found])
     assert shown is not None
     assert f"1 is {UNDECIDED}" in shown.sentence
-    assert UNDECIDED in [row[-1] for row in shown.conditions.rows]
+    assert UNDECIDED in [row[-1] for row in found.conditions.rows]
 
 
 def test_what_a_claim_says_and_the_run_has_nothing_of_is_undecided(tmp_path: Path) -> None:
@@ -666,9 +666,15 @@ def test_the_page_comes_first_and_its_claims_lead_to_their_sections(tmp_path: Pa
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert html.index('<section id="claims">') < html.index('<section class="short"')
     assert markdown.index("Which claims does this run support?") < markdown.index("## In short")
-    assert '<a href="#error_surface">C2</a>' in html
-    assert "| [C9](#learning) |" in markdown
-    assert '<a id="learning"></a>' in markdown
+    for name, section in (("c2", "error_surface"), ("c9", "learning")):  # the details, and the numbers
+        assert f'<a class="name" href="#claim-{name}">{name.upper()}</a>' in html
+        assert f'id="claim-{name}"' in html
+        assert f'<a href="#{section}">{section}</a>' in html
+        assert f'<section id="{section}">' in html
+        assert f"| [{name.upper()}](#claim-{name}) |" in markdown
+        assert f'<a id="claim-{name}"></a>' in markdown
+        assert f"[{section}](#{section})" in markdown
+        assert f'<a id="{section}"></a>' in markdown
     for name in CLAIMS:
         assert name in markdown
     rows = pd.read_csv(folder / "tables" / "claims.csv")
@@ -716,4 +722,7 @@ def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     assert len(rows) == (verdicts_of_all != NOT_TESTED).sum() > 1
     for row in rows:
         assert "<script" not in row
-        assert len(re.findall(r"(?<!\\)\|", row)) == 7
+        assert len(re.findall(r"(?<!\\)\|", row)) == 6
+    for row in (line for line in markdown.splitlines() if line.endswith((" yes |", " undecided |"))):
+        assert "<script" not in row
+        assert len(re.findall(r"(?<!\\)\|", row)) == 7  # a condition

@@ -43,6 +43,11 @@ def test_a_fence_is_longer_than_what_it_holds() -> None:
     assert escape.markdown_code("a\nb").count("\n") == 2
 
 
+def test_a_text_of_several_lines_stays_as_it_is_but_for_controls() -> None:
+    said = "def f(x):\n\treturn ```x\x1b[0m\n    \\ <b>"
+    assert escape.markdown_block(said) == ("````text\ndef f(x):\n    return ```x [0m\n    \\ <b>\n````")
+
+
 def test_a_label_is_one_visible_short_line() -> None:
     assert escape.label("_hidden").startswith(" ")
     assert len(escape.label("x" * 500)) < 60
