@@ -41,12 +41,20 @@ app.command("run")(run)
 
 
 @app.command()
-def report(run: str, results: Results = Path("results"), redact: Redact = False) -> None:
+def report(
+    run: str,
+    results: Results = Path("results"),
+    redact: Redact = False,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="DIRECTORY", help="Also copy it there, without tables above 200 kB."),
+    ] = None,
+) -> None:
     """Write the report of a run again, from its ledger alone."""
     from harness.folder import find_run
     from harness.report import write_report
 
-    print(write_report(find_run(run, results), redact=redact))
+    print(write_report(find_run(run, results), redact=redact, reference=reference))
 
 
 @app.command()

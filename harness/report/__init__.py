@@ -9,23 +9,24 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def write_report(run_folder: Path, *, redact: bool = False) -> Path:
+def write_report(run_folder: Path, *, redact: bool = False, reference: Path | None = None) -> Path:
     """Write `tables/`, `figures/`, `report.md` and `report.html` of the run in `run_folder`.
 
     Args:
         redact: take users, hosts and paths out of what is written; the ledger stays as it is.
+        reference: a folder for a smaller copy, to be kept with the code.
 
     Everything is made beside the old report and then takes its place: nothing half-written remains.
 
     Returns:
-        The path of report.html.
+        The path of report.html; of the copy's report.md where one was asked for.
 
     Raises:
         UserError: the folder holds no readable ledger, or cannot be written.
     """
     from harness.report.build import build  # here, so that importing this package loads no matplotlib
 
-    return build(run_folder, redact=redact)
+    return build(run_folder, redact=redact, reference=reference)
 
 
 __all__ = ["write_report"]

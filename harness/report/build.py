@@ -19,6 +19,7 @@ from harness.report.escape import block, file_stem, one_line
 from harness.report.frames import Run
 from harness.report.pictures import FIGURES, Picture
 from harness.report.questions import SECTIONS, Answer, Question
+from harness.report.reference import check_place, write_reference
 from harness.report.tables import Table, Written, summary_path, write_csv, write_studies, write_summaries
 
 FOLDERS = ("tables", "figures")
@@ -73,17 +74,24 @@ class Section:
         return self.rows_path or self.table_path
 
 
-def build(run_folder: Path, *, redact: bool = False) -> Path:
-    """Write the report of the run in `run_folder`; the path of report.html.
+def build(run_folder: Path, *, redact: bool = False, reference: Path | None = None) -> Path:
+    """Write the report of the run in `run_folder`; the path of report.html, or of the copy's report.md.
+
+    Args:
+        reference: also copy it there, to be kept with the code (:mod:`harness.report.reference`).
 
     Raises:
         UserError: the folder holds no readable ledger, or cannot be written.
     """
+    if reference is not None:
+        check_place(reference)
     run = Run.read(run_folder, redact=redact)
     try:
         with sole_builder(run_folder), beside(run_folder) as fresh:
-            _fill(run, fresh)
+            content = _fill(run, fresh)
             replace(fresh, run_folder)
+            if reference is not None:
+                return write_reference(content, run_folder, reference, redact=redact)
     except OSError as error:
         raise UserError(
             f"{run_folder}: cannot write the report: {error.strerror or error}",
