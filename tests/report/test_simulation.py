@@ -194,6 +194,7 @@ def test_the_appendix_says_what_can_be_found_and_what_was_disturbed(tmp_path: Pa
     found = answer(run)
     assert found is not None
     assert "a slowdown of 10 % is found by 3 processes in" in found.sentence
+    assert found.sentence.endswith("; 320 of 320 timings (100 %) stayed unstable.")
     assert found.table is not None
     assert len(found.table.rows) == 320
     assert found.table.rows[0][2:] == ("3", "load: others", "<b>")
@@ -252,6 +253,35 @@ def test_a_machine_that_changes_its_own_speed_is_named(
     found = answer(Run.read(write_run(tmp_path, listed)))
     assert found is not None
     assert any("not steady" in sentence for sentence in found.details) == unsteady
+    assert found.sentence.endswith("; 0 of 40 timings stayed unstable.")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, "No other processes were seen at work; "),
+        ({"unstable": "drift: 1.2"}, "No other processes were seen at work; "),
+        ({"unstable": "drift: 1.2; load: others"}, "seen at work beside 20 of 40 timings; they can be"),
+        ({"disturbed": "attempt 1: drift: 1.2; load: others"}, "seen at work beside 20 of 40 timings; "),
+    ],
+)
+@pytest.mark.usefixtures("foregone")
+def test_other_processes_are_a_cause_where_they_were_seen_at_work(
+    tmp_path: Path, facts: dict[str, str], said: str
+) -> None:
+    listed = [
+        (
+            Case("throughput", {**sizes(name, "gru", t, 1), "pass": "inference"}, i),
+            measured([1.0], probe_seconds=(1e-3, 1.7e-3)[i], **(facts if name == "torch" else {})),
+        )
+        for t in range(1, 11)
+        for name in ("torch", "numba")
+        for i in range(2)
+    ]
+    found = answer(Run.read(write_run(tmp_path, listed)))
+    assert found is not None
+    (sentence,) = (sentence for sentence in found.details if "not steady" in sentence)
+    assert said in sentence
 
 
 def test_a_round_of_one_sample_tells_nothing_of_what_is_within() -> None:

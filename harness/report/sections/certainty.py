@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.report.words import counted, listed, missing, percent, setting, tim
 
 MAXIMUM_ROWS = 100
 """Of a recorded self-test; it has about twenty."""
+LOAD = re.compile(r"\bload: ")
+"""So a disturbance by other processes begins, among others and of whichever attempt."""
 QUEUED_SHARE = 0.05
 """Less than this is not worth a word."""
 
@@ -39,14 +42,19 @@ def answer(run: Run) -> Answer | None:
     if found is None or timed is None:
         return None
     return Answer(
-        sentence=_sentence(found),
-        details=(*_details(found), *_queued(timed.processes), *_recorded(run.facts.get("selftest"))),
+        sentence=_sentence(found, timed.processes),
+        details=(
+            *_details(found, timed.processes),
+            *_queued(timed.processes),
+            *_recorded(run.facts.get("selftest")),
+        ),
         table=_disturbed(timed.processes, timed.axes),
         summary=found.power,
+        listed=False,
     )
 
 
-def _sentence(found: Certainty) -> str:
+def _sentence(found: Certainty, processes: pd.DataFrame) -> str:
     shares = records(found.power[found.power["slowdown"] == NAMED_SLOWDOWN])
     words = [
         f"{counted(int(row['replicates']), 'process', 'processes')} in {percent(row['power'])}"
@@ -55,16 +63,23 @@ def _sentence(found: Certainty) -> str:
     return (
         f"Processes of one backend differ by {percent(found.spread.processes)}, ratios of two backends in "
         f"one replicate by {percent(found.spread.pairs)} (standard deviations); at that, a slowdown of "
-        f"{percent(NAMED_SLOWDOWN)} is found by {listed(words)} of trials."
+        f"{percent(NAMED_SLOWDOWN)} is found by {listed(words)} of trials; {_unstable(processes)}."
     )
 
 
-def _details(found: Certainty) -> list[str]:
+def _unstable(processes: pd.DataFrame) -> str:
+    """How many timings something disturbed to the end, one timing per case and process."""
+    unstable = int(processes["unstable"].notna().sum())
+    share = f" ({percent(unstable / len(processes))})" if unstable else ""
+    return f"{unstable:,} of {counted(len(processes), 'timing')}{share} stayed unstable"
+
+
+def _details(found: Certainty, processes: pd.DataFrame) -> list[str]:
     wrong = found.false_positives
     changed = [
         f"The machine itself was not steady: a fixed piece of work, timed beside every case, took up to "
-        f"{times(found.speed_change)} as long at one time as at another (ninth decile over first). Other "
-        "processes are no cause of it; neighbours of a virtual machine can be."
+        f"{times(found.speed_change)} as long at one time as at another (ninth decile over first). "
+        f"{_causes(processes)}"
     ]
     within = f", and samples of one round differ by {percent(found.spread.within)}"
     return [
@@ -78,6 +93,20 @@ def _details(found: Certainty) -> list[str]:
         f"{percent(wrong.of_comparisons)} of the comparisons, and {percent(wrong.of_grids)} of the grids "
         "anywhere, are called faster or slower.",
     ]
+
+
+def _causes(processes: pd.DataFrame) -> str:
+    """Who may have made the machine slower: other processes only where they were seen at work."""
+    seen = pd.Series(False, index=processes.index)
+    for name in ("unstable", "disturbed"):
+        if name in processes:
+            seen |= processes[name].map(lambda why: not missing(why) and bool(LOAD.search(str(why))))
+    if not seen.any():
+        return "No other processes were seen at work; neighbours of a virtual machine can be a cause."
+    return (
+        f"Other processes were seen at work beside {int(seen.sum()):,} of "
+        f"{counted(len(processes), 'timing')}; they can be a cause, and neighbours of a virtual machine too."
+    )
 
 
 def _queued(processes: pd.DataFrame) -> list[str]:
