@@ -206,11 +206,12 @@ def test_the_report_calls_nothing_learned_that_diverged(corpus: str, tmp_path: P
     told = f"diverged at step {facts['diverged_at_step']}"
     both = SECTIONS["language_model"].answer(Run.read(write_run(tmp_path / "both", listed)))
     assert both is not None
-    assert both.sentence.startswith("gru with H=8 takes ")
+    assert both.sentence.startswith("The best network, gru with H=8, takes ")
     (gone,) = (sentence for sentence in both.details if sentence.startswith("rnn_relu"))
     assert told in gone
     assert "learned" not in gone
-    assert "says" not in gone
+    assert [who for who, _ in both.quotes] == ["gru with H=8 says"]
+    assert both.quotes[0][1] == listed[1][1].facts["said"][:240]
     assert both.table is not None
     assert any(told in cell for row in both.table.rows for cell in row)
     alone = SECTIONS["language_model"].answer(Run.read(write_run(tmp_path / "alone", listed[:1])))
@@ -236,7 +237,7 @@ def test_the_report_sets_them_side_by_side(corpus: str, tmp_path: Path) -> None:
     )
     found = SECTIONS["language_model"].answer(Run.read(folder))
     assert found is not None
-    assert found.sentence.startswith("gru with H=8 takes ")
+    assert found.sentence.startswith("The best network, gru with H=8, takes ")
     assert "the best counting model, of order 3, takes " in found.sentence
     assert found.table is not None
     assert [row[0] for row in found.table.rows] == ["gru", *(f"counting, order {n}" for n in (1, 2, 3))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.report.escape import one_line
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import records
@@ -24,7 +23,8 @@ from harness.report.words import (
     times,
 )
 
-SHOWN_CHARACTERS = 160
+SHOWN_CHARACTERS = 240
+"""Of what a network writes."""
 
 
 @question(
@@ -44,9 +44,14 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=tuple(_said(row) for row in records(found.networks)),
+        details=tuple(_learned(row) for row in records(found.networks)),
         table=_table(found),
         summary=found.networks.drop(columns="said"),
+        quotes=tuple(
+            (f"{_named(row)} says", str(row["said"])[:SHOWN_CHARACTERS])
+            for row in records(found.networks)
+            if not missing(row["said"])
+        ),
     )
 
 
@@ -61,8 +66,8 @@ def _sentence(found: LanguageModels) -> str:
         return f"Every training diverged; {rival}."
     best = records(well.nsmallest(1, "bits_per_character"))[0]
     words = (
-        f"{best['cell']} with H={best['hidden_size']} takes {significant(best['bits_per_character'])} bits "
-        f"per character in {size(best['memory_bytes'])}"
+        f"The best network, {_named(best)}, takes {significant(best['bits_per_character'])} bits per "
+        f"character in {size(best['memory_bytes'])}"
     )
     if missing(best["smallest_ngram_bytes"]):
         return f"{words}; {rival}, and none is as good as the network."
@@ -70,8 +75,12 @@ def _sentence(found: LanguageModels) -> str:
     return f"{words}; the smallest counting model that is as good needs {times(ratio)} the memory; {rival}."
 
 
-def _said(row: dict[str, Any]) -> str:
-    named = f"{row['cell']} with H={row['hidden_size']}"
+def _named(row: dict[str, Any]) -> str:
+    return f"{row['cell']} with H={row['hidden_size']}"
+
+
+def _learned(row: dict[str, Any]) -> str:
+    named = _named(row)
     if missing(row["said"]):
         if missing(row["last_good_step"]):
             return f"{named} {_gone(row)}, before anything was learned."
@@ -80,11 +89,10 @@ def _said(row: dict[str, Any]) -> str:
             f"{named} {_gone(row)}; its last good state, after {after}, "
             f"takes {significant(row['bits_per_character'])} bits per character."
         )
-    text = one_line(row["said"])[:SHOWN_CHARACTERS]
     diverged = f", {_gone(row)}" if row["diverged"] else ""
     return (
         f"{named} learned for {duration(row['training_seconds'])} ({counted(int(row['steps']), 'step')}"
-        f"{diverged}) and says: {text}"
+        f"{diverged})."
     )
 
 
