@@ -15,7 +15,8 @@ from pydantic import Field
 
 from harness.case import Case, Scalar
 from harness.clipping import Clipping
-from harness.initializations import initialize
+from harness.initializations import initialize, why_unsupported
+from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
 from harness.measure.work import Sizes
 from harness.outcome import Measured
@@ -120,6 +121,26 @@ class ErrorSurface(Study):
         one = outlook.pass_seconds(axes["cell"], sizes, training=False) + outlook.calls(250)
         steps = axes["steps"] + 2 * len(PLANE_STARTS) * axes["plane_steps"]
         return training_seconds(axes["cell"], sizes, steps, outlook) + points * one
+
+    def why_not(self, case: Case, context: Context) -> str | None:
+        """The reason where the network cannot be had, trained here, or trained in the time that the plan
+        allows; the other surfaces need none."""
+        axes: dict[str, Any] = dict(case.axes)
+        if axes["surface"] != "trained":
+            return None
+        if reason := why_unsupported(axes["initialization"], axes["cell"]):
+            return reason
+        sizes = Sizes(axes["seq_len"], axes["batch_size"], TASKS["adding"].input_size, axes["hidden_size"])
+        passes = axes["steps"] + 2 * len(PLANE_STARTS) * axes["descent_steps"]
+        return why_not_started(
+            context.backend,
+            axes["cell"],
+            "float32",
+            sizes,
+            training=True,
+            calls=passes + axes["grid"] ** 2 // 3,  # a loss is a forward, a third of a pass
+            max_seconds=context.max_seconds,
+        )
 
     def measure(self, case: Case, context: Context) -> Measured:
         axes: dict[str, Any] = dict(case.axes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.case import Case
+from harness.initializations import why_unsupported
 from harness.measure.agreement import agreements
 from harness.measure.estimate import why_not_started
 from harness.measure.outlook import Outlook
@@ -41,6 +42,8 @@ class Parity(Study):
     Axes: ClassVar[type[StudyAxes]] = ParityAxes
 
     def why_not(self, case: Case, context: Context) -> str | None:
+        if reason := why_unsupported(str(case.axes["initialization"]), str(case.axes["cell"])):
+            return reason
         return why_not_started(
             context.backend,
             str(case.axes["cell"]),
