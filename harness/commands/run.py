@@ -31,7 +31,11 @@ def run(
         list[str] | None, typer.Option(help="Only this study of the plan; may be repeated.")
     ] = None,
     axis: Annotated[
-        list[str] | None, typer.Option(help="Replace an axis, NAME=VALUE,VALUE; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Replace an axis, NAME=VALUE,VALUE; may be repeated: the same axis again has more values. "
+            """Values with commas stand in quotes: 'structure="2 layers, both ways",1 layer'."""
+        ),
     ] = None,
     backend: Annotated[
         list[str] | None,
@@ -136,10 +140,11 @@ def _run_plan(
     make_executor: MakeExecutor,
 ) -> None:
     from harness.choice import require_backend_heeded, require_cases
-    from harness.plan import parse_axis
+    from harness.plan import read_axes
     from harness.plan_file import load_plan
 
-    whole, replaced = load_plan(name), dict(parse_axis(text) for text in axes)
+    whole = load_plan(name)
+    replaced = read_axes(whole, axes)
     plan = whole.select(studies, replaced, backends, None if corpus is None else str(corpus.resolve()))
     if plan.corpus is not None:
         _require_readable(plan.corpus)

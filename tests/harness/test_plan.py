@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from harness.errors import UserError
-from harness.plan import checked, parse_axis
+from harness.plan import checked, parse_axis, read_axes
 from harness.plan_file import load_plan, preset_names
 from harness.studies.study import STUDIES
 
@@ -70,16 +70,67 @@ def test_a_fixed_setting_takes_one_value_only():
         checked(SMALL, "test").select(axes={"input_size": [7, 8]})
 
 
+WORDS = ["2 layers, both ways", "1 layer, skip 16"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("seq_len=64,256", ("seq_len", [64, 256])),
         ("gain=0.5", ("gain", [0.5])),
         ("cell=lstm, gru", ("cell", ["lstm", "gru"])),
+        ('structure="2 layers, both ways","1 layer, skip 16"', ("structure", WORDS)),
+        ('structure="2 layers, both ways", "1 layer, skip 16"', ("structure", WORDS)),
+        ("structure=2 layers, both ways", ("structure", ["2 layers", "both ways"])),
     ],
 )
 def test_parse_axis(text, expected):
     assert parse_axis(text) == expected
+
+
+DEEP = {
+    "name": "deep",
+    "studies": {
+        "depth_decay": {"cell": ["gru"], "structure": ["1 layer"], "seq_len": [4], "hidden_size": [3]}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["structure=2 layers, both ways"], ["2 layers, both ways"]),
+        (["structure=2 layers,both ways"], ["2 layers, both ways"]),
+        (["structure=2 layers, 3 layers"], ["2 layers", "3 layers"]),
+        (["structure=2 layers, both ways", "structure=1 layer, skip 16"], WORDS),
+        (['structure="2 layers, both ways",1 layer'], ["2 layers, both ways", "1 layer"]),
+    ],
+)
+def test_a_value_with_commas_is_one_value(texts, expected):
+    """Where the axis takes it whole and not in pieces; of several, each by itself or in quotes."""
+    plan = checked(DEEP, "test")
+    assert plan.select(axes=read_axes(plan, texts)).studies["depth_decay"][0]["structure"] == expected
+
+
+def test_several_values_with_commas_are_refused_with_the_way_to_write_them():
+    plan = checked(DEEP, "test")
+    with pytest.raises(UserError, match="--axis structure: 'both ways' is no value") as caught:
+        plan.select(axes=read_axes(plan, ["structure=1 layer, 2 layers, both ways"]))
+    assert """NAME='"VALUE, WITH COMMAS",VALUE'""" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['cell="lstm', 'cell="lstm"x', "cell=a\rb"])
+def test_quotes_that_do_not_close_are_refused(text):
+    with pytest.raises(UserError, match=r"--axis .*quotes"):
+        parse_axis(text)
+
+
+def test_a_repeated_axis_adds_values():
+    plan = checked(SMALL, "test")
+    assert read_axes(plan, ["seq_len=7,8", "hidden_size=3", "seq_len=9"]) == {
+        "seq_len": [7, 8, 9],
+        "hidden_size": [3],
+    }
 
 
 @pytest.mark.parametrize(
