@@ -221,8 +221,14 @@ class Stack:
         """With zeros beyond each sample's length, where no layer puts out anything else."""
         if native is None or lengths is None:
             return native
-        steps = np.arange(np.shape(native)[0])[:, None, None] < lengths[:, None]
-        return self._natively(_product, native, self.backend.to_native(steps.astype("float32"), self.dtype))
+        seq_len, batch_size, width = np.shape(native)
+        steps = np.arange(seq_len)[:, None]
+        places = np.where(steps < lengths, steps, seq_len), np.arange(batch_size)
+
+        def within(xp: Any, array: Any, zeros: Any) -> Any:  # no product: NaN times zero is NaN
+            return xp.concatenate([array, zeros], axis=0)[places]
+
+        return self._natively(within, native, self._natively.zeros((1, batch_size, width)))
 
     def _turned(self, native: Native, lengths: Array | None) -> Native:
         return self._natively(lambda xp, array: turned(array, lengths), native)

@@ -104,6 +104,18 @@ def test_a_sample_of_some_length_is_that_sample_alone(words: str, lengths: Array
             np.testing.assert_allclose(found[name][:, b : b + 1], wanted[name], atol=1e-12)
 
 
+@pytest.mark.parametrize("words", STRUCTURES)
+def test_padding_is_never_read(words: str) -> None:
+    """NaN beyond a sample's length reaches nothing: by no layer, and by no connection around one."""
+    numbers = draw_numbers("gru", Structure.parse(words), SIZES)
+    padded = {**numbers, **{name: numbers[name].copy() for name in ("inputs", "grad_output")}}
+    for b, length in enumerate(LENGTHS):
+        padded["inputs"][length:, b] = padded["grad_output"][length:, b] = np.nan
+    for name in ("numpy", "torch"):
+        stack = stack_of(load_backend(name), "gru", words)
+        assert_agree(results(stack, padded, LENGTHS), results(stack, numbers, LENGTHS), "float64")
+
+
 def test_a_skip_longer_than_the_sequence_changes_nothing() -> None:
     """Then h_{t−s} is zero throughout: the same layer without those columns."""
     cell, numbers = "gru", draw_numbers("gru", Structure(), SIZES)
