@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -311,7 +311,7 @@ def test_open_gates_are_shown_to_let_through_and_not_excused_by_scatter(tmp_path
     """The limit is ln 100 over the longest lag; an interval that leaves it tells nothing."""
     limit = math.log(100.0) / LENGTH
 
-    def at_work(*rates: float) -> Judged:
+    def at_work(*rates: float, beside: Sequence[Item] = tuple(gates())) -> Judged:
         networks_ = [
             item
             for seed, rate in enumerate(rates)
@@ -320,15 +320,20 @@ def test_open_gates_are_shown_to_let_through_and_not_excused_by_scatter(tmp_path
                 "lstm", "orthogonal", rate, block="cc", forget_bias=5.0, seeds=(seed,), batch_size=batch
             )
         ]
-        return verdicts(tmp_path / "_".join(map(str, rates)), networks_)["C8"]
+        folder = tmp_path / f"{len(beside)}_{'_'.join(map(str, rates))}"
+        return verdicts(folder, [*beside, *networks_])["C8"]
 
     held = at_work(0.01, 0.011, 0.012)
     assert held.word == SUPPORTED
-    assert "b_f = 5: 0.0110" in held.effect
+    assert "b_f = 5 (nats per step, within ±0.115): 0.0110" in held.effect
     assert "3 seeds" in held.effect
     assert held.effect.endswith("; with b_f = 5 it grows")
     assert at_work(-limit, 0.0, limit).word == UNDECIDED
-    assert at_work(2.0 * limit, 2.01 * limit, 2.02 * limit).word == NOT_SUPPORTED
+    assert at_work(2.0 * limit, 2.01 * limit, 2.02 * limit).word == DEPENDS
+    alone = at_work(0.01, 0.011, 0.012, beside=())
+    assert alone.verdict == "undecided for gates that see their biases alone; holds for b_f = 5"
+    half = verdicts(tmp_path / "half", gates())["C8"].verdict
+    assert half.startswith("undecided for open gates in networks at work; holds for gates that see")
 
 
 def test_a_ratio_without_an_interval_is_undecided(tmp_path: Path) -> None:

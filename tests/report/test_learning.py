@@ -321,8 +321,15 @@ def test_where_every_training_diverges_at_once_a_figure_is_drawn(tmp_path: Path)
         if isinstance(found, Measured)
     ]
     with style():
-        (picture,) = FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path / "run", gone)))
-    assert all(panel.get_ylim()[1] > 1.0 for panel in picture.figure.axes if panel.get_visible())
+        pictures = list(FIGURES["learning_foretold"].draw(Run.read(write_run(tmp_path / "run", gone))))
+        heights = [
+            panel.get_ylim()[1]
+            for picture in pictures
+            for panel in picture.figure.axes
+            if panel.get_visible()
+        ]
+    assert heights
+    assert min(heights) > 1.0
 
 
 def test_panels_name_whole_lengths_and_cells_beyond_the_colours_are_others(tmp_path: Path) -> None:

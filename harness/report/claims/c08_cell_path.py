@@ -36,13 +36,17 @@ THEORY = "log10_forget_gate_largest"
     section="decay_rates",
 )
 def judge(run: Run) -> Finding | None:
-    at_work = _at_work(run)
-    conditions = [*_alone(run), *at_work]
+    alone, at_work = _alone(run), _at_work(run)
+    conditions = [*alone, *at_work]
     return finding(
         conditions,
         on="the forget bias",
         effect="; ".join([measured_words(conditions), *filter(None, map(_changes, at_work))]),
         tested=f"block cc of LSTMs, {counted(len(conditions), 'circumstance')}",
+        untested=[
+            *([] if alone else ["gates that see their biases alone"]),
+            *([] if at_work else ["open gates in networks at work"]),
+        ],
     )
 
 

@@ -52,7 +52,7 @@ def draw(run: Run) -> Iterator[Picture]:
     legend(drawn, title, [*handles, Line2D([], [], color=GREY, lw=1.1, ls=":", label="1 %")])
     caption = (
         "Median over seeds and samples, L the top layer. A skip of s steps makes paths s times as short: its "
-        "line falls in stairs. Lags below 0: steps ahead, where the structure reads both ways."
+        "line is a saw-tooth of s steps. Lags below 0: steps ahead, where the structure reads both ways."
     )
     if (values < FLOOR).any():
         caption += " Smaller norms are in the table."
