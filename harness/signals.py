@@ -67,3 +67,13 @@ def told_to_end() -> Iterator[None]:
         if not told:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Within, whatever would end this process in order waits until the end of the context."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.signals import held_back
+
 
 def write_report(run_folder: Path, *, redact: bool = False, reference: Path | None = None) -> Path:
     """Write `tables/`, `figures/`, `report.md` and `report.html` of the run in `run_folder`.
@@ -24,8 +26,11 @@ def write_report(run_folder: Path, *, redact: bool = False, reference: Path | No
     Raises:
         UserError: the folder holds no readable ledger, or cannot be written.
     """
-    from harness.report.build import build  # here, so that importing this package loads no matplotlib
+    with held_back():  # a library that was loaded half-way cannot be loaded again by this process
+        from harness.report.build import FIGURES, SECTIONS, build  # here: importing this package loads little
 
+        SECTIONS.discover()
+        FIGURES.discover()
     return build(run_folder, redact=redact, reference=reference)
 
 

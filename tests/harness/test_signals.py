@@ -1,0 +1,45 @@
+"""What ends a process in order, and where it has to wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness.report
+from harness.signals import Ended, held_back, told_to_end
+from tests.report.synthetic import write_run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_waits_until_what_is_loaded_is_whole(number: signal.Signals) -> None:
+    loaded = False
+    with pytest.raises(KeyboardInterrupt), told_to_end(), held_back():
+        os.kill(os.getpid(), number)
+        loaded = True
+    assert loaded
+
+
+def test_a_report_is_not_cut_off_while_its_libraries_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM comes with the first import: it is heard once all are there, and before anything is written."""
+    folder = write_run(tmp_path / "run", [])
+    monkeypatch.delitem(sys.modules, "harness.report.build", raising=False)
+    seen: list[str] = []
+
+    class Killing:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == "harness.report.build" and not seen:
+                seen.append(name)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(sys, "meta_path", [Killing(), *sys.meta_path])
+    with pytest.raises(Ended), told_to_end():
+        harness.report.write_report(folder)
+    assert seen
+    assert "harness.report.build" in sys.modules
+    assert not (folder / "report.md").exists()
