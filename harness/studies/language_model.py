@@ -41,7 +41,7 @@ from harness.studies.study import (
     StudyAxes,
     one_of,
 )
-from harness.studies.training_record import PRODUCTS_OF_A_RADIUS, Stopwatch, compiled, recurrent_radius
+from harness.studies.training_record import PRODUCTS_OF_A_RADIUS, Stopwatch, compiled
 from harness.training.batches import split, streams, text_batches
 from harness.training.corpora import Corpus, read_corpus, why_too_short
 from harness.training.loop import Step, TrainingDiverged, train
@@ -49,6 +49,7 @@ from harness.training.model import Batch, SequenceModel
 from harness.training.ngram import NGram, highest_order
 from harness.training.objectives import cross_entropy
 from harness.training.optimizers import OPTIMIZERS, Optimizer
+from harness.training.radius import recurrent_radius
 from harness.training.sampling import sample_text
 
 HELD_OUT_STREAMS = 32

@@ -41,13 +41,13 @@ from harness.studies.study import (
     one_of,
     or_none,
 )
-from harness.studies.training_record import recurrent_radius
 from harness.training.batches import next_character, split, text_batches, windows
 from harness.training.corpora import read_corpus
 from harness.training.loop import Step, TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.objectives import cross_entropy
 from harness.training.optimizers import Optimizer
+from harness.training.radius import recurrent_radius
 
 _HELD_OUT = 5
 """Name of the random stream of the windows that are measured on."""

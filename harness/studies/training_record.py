@@ -19,9 +19,9 @@ from harness.studies.rows import Rows
 from harness.training.evaluate import score
 from harness.training.loop import Step
 from harness.training.model import Batch, SequenceModel
+from harness.training.radius import recurrent_radius
 from harness.training.tasks import Task
 from harness.training.through_time import ThroughTime
-from implementations.registry import CELLS
 
 _OBSERVED = 10
 """Name of the random stream of the sequences that the decay is measured on."""
@@ -29,8 +29,6 @@ DECAYS, LAGS_ALONG = 8, 8
 """At how many checks, evenly over a training, the decay is measured along the way, and at how many lags."""
 PRODUCTS_OF_A_RADIUS = 120.0
 """Products of (H, H) matrices that take as long as the eigenvalues of one, by timing H from 32 to 128."""
-CANDIDATES = ("g", "n")
-"""What cells call the gate that proposes the new content, as a simple RNN does with the whole of its W_hh."""
 COLUMNS = (
     *("quantity", "step", "loss", "error_rate", "gradient_norm", "clipped_norm"),
     *("spectral_radius", "lag", "log10_spectral_norm", "seconds"),
@@ -186,24 +184,6 @@ def along(lags: NDArray[np.int64]) -> NDArray[np.int64]:
     """Some of the lags, from 1 to the longest in equal ratios."""
     places = np.searchsorted(lags, np.rint(np.geomspace(1, lags[-1], LAGS_ALONG)))
     return lags[np.unique(places)]
-
-
-def recurrent_radius(cell: str, weight_hh: NDArray[np.float64]) -> float | None:
-    """max |λ| of W_hh, of a gated cell of the block of its candidate (g of an LSTM, n of a GRU).
-
-    None where a cell has gates and none of them is called so, and where an entry is not finite.
-    """
-    known = CELLS[cell]
-    candidates = known.gates if len(known.gates) == 1 else [q for q in known.gates if q in CANDIDATES]
-    return spectral_radius(known.gate(weight_hh, candidates[0])) if len(candidates) == 1 else None
-
-
-def spectral_radius(weight_hh: NDArray[np.float64]) -> float | None:
-    """max |λ| of a matrix; None where it is not square, or not finite."""
-    rows, columns = weight_hh.shape
-    if rows != columns or not np.isfinite(weight_hh).all():
-        return None
-    return float(np.abs(np.linalg.eigvals(weight_hh)).max())
 
 
 def _facts(summary: DecaySummary | None, when: str) -> dict[str, Scalar]:

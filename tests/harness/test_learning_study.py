@@ -19,9 +19,9 @@ from harness.measure import estimate
 from harness.outcome import Measured, Unsupported
 from harness.studies import learning, training_record
 from harness.studies.study import STUDIES, Context
-from harness.studies.training_record import spectral_radius
 from harness.training.evaluate import batch_of, score
 from harness.training.model import Batch, Loss, SequenceModel
+from harness.training.radius import spectral_radius
 from harness.training.tasks import TASKS
 from harness.training.through_time import Counts, met_non_finite
 from implementations.backends.numpy_loop import NumpyLayer
