@@ -8,7 +8,7 @@ on from a checkpoint sees what it would have seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,28 +75,46 @@ class Step:
     clipped_norm: float
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A state of a training: after how many steps, the weights, what the optimiser remembers."""
+
+    step: int
+    weights: dict[str, Array]
+    state: dict[str, Array]
+
+
 class LastGood:
     """The last state with which loss and gradients were finite: the one before the last update."""
 
     def __init__(self, model: Model, optimizer: Stepping) -> None:
         self._model, self._optimizer = model, optimizer
-        self._weights = {name: np.empty_like(array) for name, array in model.weights.items()}
-        self._state: dict[str, Array] = {}
-        self.step: int | None = None
+        self._spare = {name: np.empty_like(array) for name, array in model.weights.items()}
+        self.kept: Kept | None = None
+
+    @property
+    def step(self) -> int | None:
+        """After how many steps it stood; None where nothing was kept."""
+        return None if self.kept is None else self.kept.step
 
     def keep(self, step: int) -> None:
-        """Take a copy of what stands after `step` steps."""
+        """Take a copy of what stands after `step` steps.
+
+        The one before stays whole until the new one is: Ctrl-C may come at any moment.
+        """
+        weights = self._spare
         for name, array in self._model.weights.items():
-            np.copyto(self._weights[name], array)
-        self._state, self.step = self._optimizer.state(), step
+            np.copyto(weights[name], array)
+        before, self.kept = self.kept, Kept(step, weights, self._optimizer.state())
+        self._spare = {n: np.empty_like(a) for n, a in weights.items()} if before is None else before.weights
 
     def restore(self) -> int | None:
         """Put it back, and say of which step it is; where nothing was kept, nothing was changed either."""
-        if self.step is not None:
+        if self.kept is not None:
             for name, array in self._model.weights.items():
-                np.copyto(array, self._weights[name])
+                np.copyto(array, self.kept.weights[name])
             self._model.update(self._model.weights)
-            self._optimizer.load_state(self._state)
+            self._optimizer.load_state(self.kept.state)
         return self.step
 
 
@@ -108,7 +126,8 @@ def train(
     *,
     done: int = 0,
     clipping: Clipping | None = None,
-) -> Iterator[Step]:
+    good: LastGood | None = None,
+) -> Generator[Step]:
     """Steps done + 1 … steps; each is done when it is yielded.
 
     Whether a state is good shows with the batch that comes after it.  So the batch of step `steps` + 1 is
@@ -119,6 +138,7 @@ def train(
         optimizer: over `model.weights`.
         clipping: at place "parameters"; at another place the model's layer clips on its way back
             (:mod:`harness.training.through_time`).
+        good: of this model and optimiser: who gives it finds the last good state there at any time.
 
     Raises:
         TrainingDiverged: a loss, a gradient or a weight that is not finite; model and optimiser are then back
@@ -128,7 +148,7 @@ def train(
     rule = clipping or Clipping("none")
     if rule.place != "parameters":
         raise ValueError(f"the loop clips at place 'parameters', got {rule.place!r}: bind the layer with it")
-    good = LastGood(model, optimizer)
+    good = good or LastGood(model, optimizer)
     for number in range(done + 1, steps + 1):
         found = _looked_at(model, batch_at(number))
         clipped = rule.apply(found.gradients, model.weights)
@@ -145,6 +165,7 @@ def train(
         entries = sum(int(np.count_nonzero(~np.isfinite(array))) for array in after.gradients.values())
         if (what := _not_finite(after.value, entries)) is not None:
             raise TrainingDiverged(steps + 1, what, good.restore(), entries)
+        good.keep(steps)
 
 
 def _looked_at(model: Model, batch: Any) -> LossOf:

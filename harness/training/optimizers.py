@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def _adam(tensors: list[Any], learning_rate: float, momentum: float) -> Any:
     return torch.optim.Adam(tensors, lr=learning_rate, betas=(momentum, 0.999), fused=True)
 
 
-_MAKERS: dict[str, tuple[Callable[[list[Any], float, float], Any], float]] = {
+_MAKERS: dict[str, tuple[Callable[..., Any], float]] = {
     "sgd": (_sgd, 0.0),
     "adam": (_adam, 0.9),
 }
@@ -58,7 +59,8 @@ class Optimizer:
         if not 0.0 <= momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
         self._tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-        self._optimizer = make(list(self._tensors.values()), learning_rate, momentum)
+        self._make = partial(make, learning_rate=learning_rate, momentum=momentum)
+        self._optimizer = self._make(list(self._tensors.values()))
 
     def step(self, gradients: Mapping[str, Array]) -> None:
         """Change the weights by one step.
@@ -72,35 +74,86 @@ class Optimizer:
             raise ValueError(f"gradients must be of {', '.join(self._tensors)}, got {', '.join(gradients)}")
         for name, tensor in self._tensors.items():
             tensor.grad = torch.from_numpy(np.ascontiguousarray(gradients[name])).to(tensor.dtype)
-        # a second thread gains nothing here, and would go on spinning beside the backend's own
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            self._optimizer.step()
-        finally:
-            torch.set_num_threads(threads)
+        _step_alone(self._optimizer)
 
     def state(self) -> dict[str, Array]:
         """What it remembers, as "weight/quantity" -> array: enough to go on exactly."""
-        names = dict(enumerate(self._tensors))
-        state = self._optimizer.state_dict()["state"]
-        return {
-            f"{names[place]}/{quantity}": value.numpy().copy()
-            for place, quantities in state.items()
-            for quantity, value in quantities.items()
-            if value is not None
-        }
+        return self._named(self._optimizer)
 
-    def load_state(self, state: Mapping[str, Array]) -> None:
-        """Take back what :meth:`state` gave."""
+    def blank_state(self) -> dict[str, Array]:
+        """What :meth:`state` holds after a step, of the same names, types and shapes, all zero.
+
+        A step on copies tells: no list of what torch keeps has to be kept here.
+        """
         import torch
 
+        tensors = [torch.zeros_like(tensor) for tensor in self._tensors.values()]
+        for tensor in tensors:
+            tensor.grad = torch.zeros_like(tensor)
+        twin = self._make(tensors)
+        _step_alone(twin)
+        return {name: np.zeros_like(array) for name, array in self._named(twin).items()}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Take back what :meth:`state` gave; nothing, where it is that of no step.
+
+        Raises:
+            ValueError: it is of other names, types or shapes than this optimiser's own would be.  The fused
+                kernels look at none of them: they would read and write beside their arrays.
+        """
+        import torch
+
+        blank = self.blank_state() if state else {}
+        if (why := why_other(state, blank)) is not None:
+            raise ValueError(f"the optimizer's state does not fit: {why}")
         places = {name: place for place, name in enumerate(self._tensors)}
         known: dict[int, dict[str, Any]] = {}
         for key, array in state.items():
             name, _, quantity = key.rpartition("/")
-            if name not in places:
-                raise ValueError(f"optimizer state of an unknown weight {name!r}; known: {', '.join(places)}")
-            known.setdefault(places[name], {})[quantity] = torch.from_numpy(np.array(array))
+            known.setdefault(places[name], {})[quantity] = torch.from_numpy(
+                np.array(array).reshape(blank[key].shape)
+            )
         whole = self._optimizer.state_dict()
         self._optimizer.load_state_dict({**whole, "state": known})
+
+    def _named(self, optimizer: Any) -> dict[str, Array]:
+        names = dict(enumerate(self._tensors))
+        return {
+            f"{names[place]}/{quantity}": value.numpy().copy()
+            for place, quantities in optimizer.state_dict()["state"].items()
+            for quantity, value in quantities.items()
+            if value is not None
+        }
+
+
+def _step_alone(optimizer: Any) -> None:
+    """A second thread gains nothing here, and would go on spinning beside the backend's own."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        optimizer.step()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def why_other(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> str | None:
+    """The first in which arrays differ from those wanted, by name, type or shape; None where none does.
+
+    A single number may stand in an array of one, as older checkpoints hold it.
+    """
+    for name in sorted({*found, *wanted}):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in wanted:
+            return f"{name} is none of its own"
+        ours, theirs = wanted[name], found[name]
+        one = ours.size == theirs.size == 1
+        if ours.dtype != theirs.dtype or not (one or ours.shape == theirs.shape):
+            return f"{name} is {_kind(theirs)}, expected {_kind(ours)}"
+    return None
+
+
+def _kind(array: Array) -> str:
+    return f"{array.dtype} {array.shape}"
