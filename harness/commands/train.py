@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.commands.limits import out_of_memory_is_one_line, require_memory, require_threads
+from harness.commands.options import require_place
 from harness.errors import UserError
 from harness.signals import exit_status, told_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.training.job import Job
     from harness.training.loop import Step
+    from harness.training.record import TrainingRecord
 
 LINE_EVERY_SECONDS = 5.0
 
@@ -40,8 +40,14 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="All of them, with those done before --resume.")] = 1000,
     optimizer: Annotated[str | None, typer.Option(help="adam or sgd. [adam]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[0.001]")] = None,
+    momentum: Annotated[
+        float | None, typer.Option(help="Of sgd, or adam's first one; from 0 to below 1. [0, and 0.9]")
+    ] = None,
     initialization: Annotated[str | None, typer.Option(help="[pytorch_uniform]")] = None,
     gain: Annotated[float | None, typer.Option(help="Of the recurrent weights. [1]")] = None,
+    forget_bias: Annotated[
+        float | None, typer.Option(help="Of a cell with a forget gate. [as the initialization has it]")
+    ] = None,
     clip: Annotated[
         str | None, typer.Option(metavar="RULE", help="A clipping rule, or 'none'. [global_norm]")
     ] = None,
@@ -62,19 +68,31 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on from a checkpoint, with its settings.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write a row per step (loss, gradient norm before and after clipping, spectral radius of "
+            "W_hh, of a gated cell its candidate's block), and the decay of dh_T/dh_k over the lag before, "
+            "at up to 8 points along and after the training, on held-out sequences; of several layers the "
+            "top one. --resume goes on in it.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network on a task or a text, with checkpoints to go on from; 1 where it diverges."""
     given = {
         "task": task, "cell": cell, "backend": backend, "hidden_size": hidden_size, "layers": layers,
         "seq_len": seq_len, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate,
-        "initialization": initialization, "gain": gain, "clip": clip, "place": place, "threshold": threshold,
-        "truncate": truncate, "seed": seed,
+        "momentum": momentum, "initialization": initialization, "gain": gain, "forget_bias": forget_bias,
+        "clip": clip, "place": place, "threshold": threshold, "truncate": truncate, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     file = _file(checkpoint, resume)
-    job, done = _job(given, corpus, threads, resume, steps)
-    print(f"{job.settings.task}: knowing nothing costs {job.baseline}; solved: {job.criterion}")
-    _go(job, done, steps, file, every, corpus)
+    require_threads(threads)
+    _require_csv(record)
+    with out_of_memory_is_one_line():
+        job, done = _job(given, corpus, threads, resume, steps)
+        _go(_Going(job, done, steps, file, every, corpus, record))
 
 
 def _file(checkpoint: Path | None, resume: Path | None) -> Path | None:
@@ -95,7 +113,7 @@ def _file(checkpoint: Path | None, resume: Path | None) -> Path | None:
             f"{checkpoint}: no name of a checkpoint", expected="one that ends in .safetensors",
             got=checkpoint.suffix or "no suffix",
         )  # fmt: skip
-    if checkpoint.exists():
+    if os.path.lexists(checkpoint):
         raise UserError(
             f"{checkpoint}: is there already", expected="a new file",
             remedy=f"go on with --resume {checkpoint}, or name another",
@@ -108,6 +126,18 @@ def _file(checkpoint: Path | None, resume: Path | None) -> Path | None:
     return checkpoint
 
 
+def _require_csv(record: Path | None) -> None:
+    if record is not None and record.suffix != ".csv":
+        raise UserError(
+            f"{record}: no name of a record", expected="one that ends in .csv",
+            got=record.suffix or "no suffix",
+        )  # fmt: skip
+    try:
+        require_place(record, "--record")
+    except OSError as error:  # a name that is too long, a folder that cannot be looked into
+        raise UserError(f"--record: cannot be written: {error.strerror}", remedy="name another") from error
+
+
 def _job(
     given: dict[str, Any], corpus: Path | None, threads: int, resume: Path | None, steps: int
 ) -> tuple[Job, int]:
@@ -115,12 +145,11 @@ def _job(
     from harness.training.checkpoint import Checkpoint
     from harness.training.corpora import read_corpus
     from harness.training.job import TEXT, Settings, identity, prepare
+    from harness.training.trained import settings_of
 
     path = None if corpus is None else str(corpus)
     found = None if resume is None else Checkpoint.load(resume)
-    kept: dict[str, Any] = {} if found is None else dict(found.settings)
-    if found is not None and set(kept) != set(asdict(Settings())):
-        raise UserError(f"{resume}: not a checkpoint of this command", expected="one that train wrote")
+    kept: dict[str, Any] = {} if found is None or resume is None else asdict(settings_of(found, resume))
     whole = {**kept, **given}
     if whole.get("task", Settings.task) == TEXT:
         whole["corpus"] = identity(read_corpus(path))
@@ -139,74 +168,147 @@ def _job(
             raise UserError(
                 f"{resume}: has all its steps", expected=f"--steps above {found.step}", got=str(steps)
             )
-    return prepare(Settings(**whole), corpus=path, threads=threads), 0 if found is None else found.step
+    settings = Settings(**whole)
+    require_memory(settings)
+    return prepare(settings, corpus=path, threads=threads), 0 if found is None else found.step
 
 
-def _go(job: Job, done: int, steps: int, file: Path | None, every: int, corpus: Path | None) -> None:
-    from harness.training.fit import fit
-    from harness.training.loop import TrainingDiverged
-    from harness.training.loop import train as steps_of
+@dataclass(frozen=True)
+class _Going:
+    """A training of so many steps, of which some are done; where its state and its record go."""
 
-    if file is None:
-        going = steps_of(job.model, job.batch_at, job.optimizer, steps, clipping=job.clipping)
-    else:
-        going = fit(
-            job.model, job.batch_at, job.optimizer, steps, checkpoint=file, every=every,
-            settings=job.settings.to_json(), clipping=job.clipping,
-        )  # fmt: skip
-        if job.vocabulary is not None:
-            _vocabulary(file).write_text(json.dumps(list(job.vocabulary)), encoding="utf-8")
-    reached, diverged = done, ""
+    job: Job
+    done: int
+    steps: int
+    file: Path | None
+    every: int
+    corpus: Path | None
+    record: Path | None
+
+
+def _go(what: _Going) -> None:
+    job = what.job
+    print(f"{job.settings.task}: knowing nothing costs {job.baseline}; solved: {job.criterion}")
+    kept: list[TrainingRecord] = []
     with told_to_end():
-        try:
-            with _progress(done, steps) as shown:
-                for step in going:
-                    reached = step.number
-                    shown(step)
-        except TrainingDiverged as error:
-            reached = done if error.last_good is None else error.last_good
-            good = "never was good" if error.last_good is None else f"is back at step {error.last_good}"
-            diverged = f"diverged at step {error.step}, {good}"
-        except KeyboardInterrupt as interrupt:
-            print(_interrupted(reached, steps, file, corpus))
-            raise typer.Exit(exit_status(interrupt)) from interrupt
-        _end(job, reached, diverged, file)
+
+        def to_disk() -> None:
+            for record in kept:
+                record.flush()
+
+        going = _steps_of(what, to_disk)
+        if what.file is not None and job.vocabulary is not None:
+            _keep_vocabulary(what.file, job.vocabulary)
+        if what.record is not None:
+            from harness.training.record import TrainingRecord
+
+            kept.append(TrainingRecord(what.record, job, done=what.done, steps=what.steps))
+        reached, diverged = _through(what, going, kept)
+        for record in kept:
+            record.end(reached, diverged=bool(diverged))
+        _end(what, reached, diverged)
     raise typer.Exit(1 if diverged else 0)
 
 
-def _interrupted(reached: int, steps: int, file: Path | None, corpus: Path | None) -> str:
-    if file is None or not file.exists():
+def _steps_of(what: _Going, before_saving: Callable[[], None]) -> Generator[Step]:
+    """The training itself; with a file, one that keeps its state there."""
+    from harness.training.fit import fit
+    from harness.training.loop import train as steps_of
+
+    job = what.job
+    if what.file is None:
+        return steps_of(job.model, job.batch_at, job.optimizer, what.steps, clipping=job.clipping)
+    return fit(
+        job.model, job.batch_at, job.optimizer, what.steps, checkpoint=what.file, every=what.every,
+        settings=job.settings.to_json(), clipping=job.clipping, before_saving=before_saving,
+    )  # fmt: skip
+
+
+def _through(what: _Going, going: Generator[Step], kept: list[TrainingRecord]) -> tuple[int, str]:
+    """All steps: how far it came, and in words where it diverged."""
+    from harness.training.loop import TrainingDiverged
+
+    reached = what.done
+    try:
+        with _progress(what.done, what.steps) as shown:
+            for step in going:
+                reached = step.number
+                for record in kept:
+                    record.step(step)
+                shown(step)
+    except TrainingDiverged as error:
+        good = "never was good" if error.last_good is None else f"is back at step {error.last_good}"
+        reached = what.done if error.last_good is None else error.last_good
+        return reached, f"diverged at step {error.step}, {good}"
+    except KeyboardInterrupt as interrupt:
+        with suppress(KeyboardInterrupt):  # between two steps, where it does not hear of it by itself
+            going.throw(interrupt)
+        for record in kept:
+            record.flush()
+        print(_interrupted(what, reached))
+        raise typer.Exit(exit_status(interrupt)) from interrupt
+    return reached, ""
+
+
+def _interrupted(what: _Going, reached: int) -> str:
+    if what.file is None or not what.file.exists():
         return f"interrupted at step {reached}; no checkpoint was written"
     from harness.training.checkpoint import Checkpoint
 
-    words = ["python", "-m", "harness", "train", "--resume", str(file), "--steps", str(steps)]
-    words += [] if corpus is None else ["--corpus", str(corpus)]
-    held = Checkpoint.load(file).step
-    return f"interrupted at step {reached}; {file} holds step {held}\nresume with: {shlex.join(words)}"
+    words = ["python", "-m", "harness", "train", "--resume", str(what.file), "--steps", str(what.steps)]
+    words += [] if what.corpus is None else ["--corpus", str(what.corpus)]
+    words += [] if what.record is None else ["--record", str(what.record)]
+    held = Checkpoint.load(what.file).step
+    return f"interrupted at step {reached}; {what.file} holds step {held}\nresume with: {shlex.join(words)}"
 
 
-def _end(job: Job, reached: int, diverged: str, file: Path | None) -> None:
+def _end(what: _Going, reached: int, diverged: str) -> None:
+    job, file = what.job, what.file
     found = job.judge()
     solved = {None: "no criterion", True: "solved", False: "not solved"}[found.solved]
     loss = f"loss {found.loss:.4g} on what was held out"
     if job.vocabulary is not None and math.isfinite(found.loss):
-        loss += f" ({found.loss / math.log(2.0):.3f} bits per character)"
+        loss += f" ({found.loss / math.log(2.0):.4g} bits per character)"
+    if found.loss > job.nothing:
+        loss += ", above that of knowing nothing"
     print(f"{reached} steps, {loss}, {solved}, {diverged or 'did not diverge'}")
+    if what.record is not None:
+        print(what.record)
     if file is not None and file.exists():
         print(file)
+        if job.vocabulary is not None:
+            words = ["python", "-m", "harness", "sample", "--weights", str(file)]
+            print(f"sample from it with: {shlex.join(words)}")
         print(f"analyze it with: {shlex.join(_analysis(job, file))}")
 
 
 def _analysis(job: Job, file: Path) -> list[str]:
+    from harness.training.trained import vocabulary_file
+
     words = ["python", "-m", "harness", "analyze", "--weights", str(file), "--cell", job.settings.cell]
     if job.vocabulary is None:
         return [*words, "--data", "INPUTS.npy"]
-    own = ["--embedding", "weights/embedding", "--vocabulary", str(_vocabulary(file))]
+    own = ["--embedding", "weights/embedding", "--vocabulary", str(vocabulary_file(file))]
     return [*words, *own, "--data", "TEXT"]
 
 
-def _vocabulary(file: Path) -> Path:
-    return file.with_suffix(".vocabulary.json")
+def _keep_vocabulary(checkpoint: Path, vocabulary: str) -> None:
+    """Write it beside the checkpoint; a file of that name with anything else in it is somebody's own."""
+    from harness.training.checkpoint import cannot_be_written
+    from harness.training.trained import vocabulary_file, vocabulary_json
+
+    file, text = vocabulary_file(checkpoint), vocabulary_json(vocabulary)
+    try:
+        if not os.path.lexists(file):
+            file.write_text(text, encoding="utf-8")
+        elif not file.is_file() or file.read_bytes() != text.encode():
+            raise UserError(
+                f"{file}: is there already, and holds something else",
+                expected="room for the vocabulary of this training",
+                remedy="move it away, or name another checkpoint",
+            )
+    except OSError as error:
+        raise cannot_be_written(file, error) from error
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.case import Case
 from implementations.contract import PARAMETER_NAMES
 from implementations.registry import CELLS
@@ -69,7 +67,7 @@ def work(cell: str, dtype: str, sizes: Sizes, *, training: bool) -> Work:
     item = 8 if dtype == "float64" else 4
     per_step = sizes.input_size + sizes.hidden_size * (len(definition.gates) + len(definition.state_names))
     shapes = definition.parameter_shapes(sizes.input_size, sizes.hidden_size)
-    parameters = sum(float(np.prod(shape)) for shape in shapes.values())
+    parameters = sum(float(math.prod(shape)) for shape in shapes.values())
     copies = 2.0 if training else 1.0
     elements = copies * (sizes.seq_len * sizes.batch_size * per_step + 2.0 * parameters)
     return Work(flop(cell, sizes, training=training), elements * item)

@@ -7,6 +7,8 @@ import numpy as np
 from harness.training.model import Batch, SequenceModel
 from harness.training.tasks.task import Score, Task
 
+HELD_OUT_BATCH = 250
+"""Held-out sequences that are looked at at once."""
 _LEARNED = 7
 """Name of the random stream of the steps: none's sequences are those of a score."""
 
@@ -22,7 +24,7 @@ def score(
     seq_len: int,
     *,
     sequences: int = 1000,
-    batch_size: int = 250,
+    batch_size: int = HELD_OUT_BATCH,
     seed: int = 0,
 ) -> Score:
     """Mean loss and share of wrong answers over `sequences` held-out ones, equal for equal arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) ->
     [
         (),
         ("--optimizer", "sgd"),
+        ("--optimizer", "sgd", "--momentum", "0.9"),
         ("--layers", "2"),
         ("--clip", "value", "--place", "state"),
         ("--task", "text"),
@@ -95,6 +97,15 @@ def test_a_training_that_diverges_says_so_and_leaves_its_last_good_state(
             ["--clip", "truncated"],
             "how many steps back a gradient goes; expected --truncate N, N at least 1; got none",
         ),
+        (["--threads", "1000000"], "--threads: more than this process has cores"),
+        (["--hidden-size", "1000000"], "GiB of memory are free"),
+        (["--hidden-size", "10000000000"], "GiB of memory are free"),
+        (["--seq-len", "100000000000"], "GiB of memory are free"),
+        (["--batch-size", "100000000000"], "GiB of memory are free"),
+        (["--layers", "1000000000"], "GiB of memory are free"),
+        (["--task", "text", "--hidden-size", "1000000"], "GiB of memory are free"),
+        (["--momentum", "1"], "momentum must be in [0, 1), got 1.0"),
+        (["--forget-bias", "1"], "forget_bias needs a cell with a forget gate f; gru has gates r, z, n"),
         (
             ["--cell", "lstm_peephole", "--clip", "value", "--place", "gates"],
             "cannot be had for lstm_peephole",
@@ -141,9 +152,12 @@ def test_of_another_text_nothing_goes_on(tmp_path: Path, capsys: pytest.CaptureF
     assert "got corpus " in refused(capsys, "--resume", file, "--steps", 4, "--corpus", text)
 
 
-def test_after_ctrl_c_the_last_checkpoint_stands_and_can_be_gone_on_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("told", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_told_to_end_it_keeps_its_last_good_state_and_can_be_gone_on_from(
+    tmp_path: Path, told: signal.Signals, status: int
+) -> None:
     file = tmp_path / "x.safetensors"
-    words = [sys.executable, "-m", "harness", "train", *SMALL, "--every", "5", "--checkpoint", str(file)]
+    words = [sys.executable, "-m", "harness", "train", *SMALL, "--every", "50", "--checkpoint", str(file)]
     process = subprocess.Popen(
         [*words, "--steps", "1000000"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=_hear_ctrl_c,
@@ -151,13 +165,14 @@ def test_after_ctrl_c_the_last_checkpoint_stands_and_can_be_gone_on_from(tmp_pat
     deadline = time.monotonic() + 60
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(told)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "interrupted at step " in out
+    assert process.returncode == status, err
+    reached = int(re.search(r"interrupted at step (\d+); ", out)[1])
     assert f"resume with: python -m harness train --resume {file} --steps 1000000" in out
     step = Checkpoint.load(file).step
-    assert step % 5 == 0
+    assert step in (reached - 1, reached)
     assert train("--resume", file, "--steps", step + 1) == 0
     assert Checkpoint.load(file).step == step + 1
 
@@ -176,3 +191,71 @@ def test_what_it_wrote_can_be_analyzed_as_it_says(tmp_path: Path, capsys: pytest
     report = (page.parent / "report.md").read_text(encoding="utf-8")
     assert "own weights/embedding" in report
     assert "gru, as asked, I = 64, H = 8" in report
+
+
+def test_momentum_and_forget_bias_reach_the_training(tmp_path: Path) -> None:
+    lstm = ("--backend", "numpy", "--cell", "lstm", "--seq-len", 6, "--hidden-size", 8, "--batch-size", 16)
+    plain, told = tmp_path / "plain.safetensors", tmp_path / "told.safetensors"
+    options = ("--optimizer", "sgd", "--learning-rate", 1e-30, "--steps", 1)
+    assert train(*lstm, *options, "--checkpoint", plain) == 0
+    assert train(*lstm, *options, "--momentum", 0.5, "--forget-bias", 3, "--checkpoint", told) == 0
+    before, after = Checkpoint.load(plain), Checkpoint.load(told)
+    assert not before.optimizer
+    assert set(after.optimizer) == {f"{name}/momentum_buffer" for name in after.weights}
+    np.testing.assert_array_equal(after.weights["bias_ih"][8:16], 3.0)
+    assert (before.weights["bias_ih"][8:16] != 3.0).all()
+    assert (after.settings["momentum"], after.settings["forget_bias"]) == (0.5, 3.0)
+    assert not {"momentum", "forget_bias"} & set(before.settings)  # as checkpoints were before there were any
+
+
+def test_on_resume_another_momentum_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.safetensors"
+    train(*SMALL, "--steps", 2, "--checkpoint", file)
+    capsys.readouterr()
+    assert "got momentum 0.5 (there None)" in refused(
+        capsys, "--resume", file, "--steps", 4, "--momentum", 0.5
+    )
+
+
+def test_memory_that_runs_out_all_the_same_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*arguments: object, **options: object) -> None:
+        raise MemoryError("Unable to allocate 9 EiB")
+
+    monkeypatch.setattr("harness.training.model.SequenceModel.loss_and_gradients", too_much)
+    assert "out of memory: Unable to allocate 9 EiB" in refused(capsys, *SMALL)
+
+
+def test_a_vocabulary_that_is_somebodys_own_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, file, own = (tmp_path / name for name in ("text.txt", "x.safetensors", "x.vocabulary.json"))
+    text.write_text("abcabd" * 100, encoding="utf-8")
+    own.write_text("my own", encoding="utf-8")
+    learned = (*SMALL, "--task", "text", "--corpus", text, "--steps", 2, "--checkpoint", file)
+    assert "x.vocabulary.json: is there already" in refused(capsys, *learned)
+    assert own.read_text(encoding="utf-8") == "my own"
+    assert not file.exists()
+    own.write_text('["a", "b", "c", "d"]', encoding="utf-8")  # as this very training would write it
+    assert train(*learned) == 0
+
+
+def test_a_loss_above_that_of_knowing_nothing_is_said_in_digits_that_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcabd" * 100, encoding="utf-8")
+    learned = (*SMALL, "--task", "text", "--corpus", text)
+    train(*learned, "--steps", 5, "--learning-rate", 1e30)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert re.search(r" \(\d\.\d{1,3}e\+\d\d bits per character\), above that of knowing nothing, ", line)
+    train(*learned, "--steps", 60, "--learning-rate", 0.01)
+    assert "knowing nothing" not in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_gain_beyond_all_numbers_diverges_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(*SMALL, "--gain", "1e300", "--steps", 1) == 1
+    found = capsys.readouterr()
+    assert "diverged at step 1, never was good" in found.out
+    assert not found.err
