@@ -21,6 +21,7 @@ from harness.commands.exchange import export, import_
 from harness.commands.lists import list_command
 from harness.commands.options import Redact, Results, require_place
 from harness.commands.run import run
+from harness.commands.sample import sample
 from harness.commands.train import train
 from harness.errors import Interrupted, UserError
 from harness.signals import exit_status
@@ -89,6 +90,7 @@ for _name, _command in (
     ("import", import_),
     ("list", list_command),
     ("train", train),
+    ("sample", sample),
 ):
     app.command(_name)(_command)
 

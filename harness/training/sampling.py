@@ -41,6 +41,7 @@ def sample_text(
         last = layer.backend.to_numpy(passed.output)[-1, 0].astype(np.float64)
         logits = last @ model.weights["readout_weight"].T + model.weights["readout_bias"]
         # the largest of logits plus Gumbel noise is a draw from their softmax
-        read = [int(np.argmax(logits / temperature + rng.gumbel(size=len(logits))))]
+        with np.errstate(over="ignore"):  # a temperature near zero leaves the likeliest alone
+            read = [int(np.argmax((logits - logits.max()) / temperature + rng.gumbel(size=len(logits))))]
         said += read
     return start + "".join(vocabulary[token] for token in said)
