@@ -16,7 +16,7 @@ from harness.training.batches import next_character, split, text_batches, window
 from harness.training.checkpoint import Checkpoint
 from harness.training.corpora import Corpus
 from harness.training.fit import fit
-from harness.training.loop import TrainingDiverged, train
+from harness.training.loop import LastGood, TrainingDiverged, train
 from harness.training.model import Batch, SequenceModel, _summed_by_token
 from harness.training.objectives import cross_entropy, squared_error
 from harness.training.optimizers import OPTIMIZERS, Optimizer
@@ -195,6 +195,26 @@ def test_what_comes_back_is_the_whole_of_the_last_good_state(monkeypatch: pytest
     for each, its in ((network, optimizer), (twin, theirs)):
         list(train(each, lambda step: characters(), its, 6, done=3))
     for name, array in twin.weights.items():
+        np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
+
+
+def test_a_state_that_is_half_kept_does_not_take_the_place_of_the_one_before() -> None:
+    """Ctrl-C while it is copied."""
+    network = model(dtype="float32")
+    optimizer = Optimizer("adam", network.weights, 0.05)
+    good = LastGood(network, optimizer)
+    good.keep(3)
+    before = copied(network)
+    network.weights["weight_hh"][...] = 7.0
+
+    def interrupted() -> dict[str, np.ndarray]:
+        raise KeyboardInterrupt
+
+    optimizer.state = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        good.keep(4)
+    assert good.restore() == 3
+    for name, array in before.items():
         np.testing.assert_array_equal(network.weights[name], array, err_msg=name)
 
 
