@@ -71,9 +71,20 @@ def told_to_end() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Within, whatever would end this process in order waits until the end of the context."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    """Within, what :func:`told_to_end` hears waits until the end of the context."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in HEARD}
+    # a mask would not do: another thread of the process would hear it
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

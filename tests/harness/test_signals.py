@@ -5,22 +5,37 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import harness.report
-from harness.signals import Ended, held_back, told_to_end
+from harness.signals import HEARD, Ended, held_back, told_to_end
 from tests.report.synthetic import write_run
+
+
+@pytest.fixture(autouse=True)
+def _heard_again() -> Iterator[None]:
+    """Who was told to end hears nothing more: the next test is to."""
+    before = {number: signal.getsignal(number) for number in HEARD}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_waits_until_what_is_loaded_is_whole(number: signal.Signals) -> None:
-    loaded = False
-    with pytest.raises(KeyboardInterrupt), told_to_end(), held_back():
-        os.kill(os.getpid(), number)
-        loaded = True
-    assert loaded
+    done = []
+
+    def loading() -> None:
+        with held_back():
+            os.kill(os.getpid(), number)
+            done.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt), told_to_end():
+        loading()
+    assert done == ["all of it"]
 
 
 def test_a_report_is_not_cut_off_while_its_libraries_load(
