@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,15 +28,22 @@ def _heard_again() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_waits_until_what_is_loaded_is_whole(number: signal.Signals) -> None:
-    done = []
+    done, ended = [], threading.Event()
 
     def loading() -> None:
         with held_back():
             os.kill(os.getpid(), number)
+            time.sleep(0.01)
             done.append("all of it")
 
-    with pytest.raises(KeyboardInterrupt), told_to_end():
-        loading()
+    other = threading.Thread(target=ended.wait)  # which would hear what this one masks
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), told_to_end():
+            loading()
+    finally:
+        ended.set()
+        other.join()
     assert done == ["all of it"]
 
 
