@@ -88,6 +88,7 @@ class Settings:
                 f"clipping rule {self.clip!r} needs to know how many steps back a gradient goes",
                 expected="--truncate N, N at least 1",
                 got="none",
+                remedy="add it, or choose another rule",
             )
         place: Any = self.place
         return Clipping(self.clip, self.threshold, place, self.truncate)
@@ -182,13 +183,6 @@ def prepare(settings: Settings, *, corpus: str | None = None, threads: int = 1) 
     Raises:
         UserError: whatever of the settings cannot be had; one line.
     """
-    rule = settings.clip
-    if settings.truncate is None and rule in CLIPPING_RULES and "steps" in CLIPPING_RULES[rule].needs:
-        raise UserError(
-            f"clipping rule {rule!r} needs to know how many steps back it goes",
-            expected="--truncate N",
-            remedy="add it, or choose another rule",
-        )
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # of a gain that is out of range: refused by name
             return _prepared(settings, corpus, threads)

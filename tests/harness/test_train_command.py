@@ -95,7 +95,7 @@ def test_a_training_that_diverges_says_so_and_leaves_its_last_good_state(
         (["--optimizer", "adma"], "did you mean 'adam'"),
         (
             ["--clip", "truncated"],
-            "how many steps back a gradient goes; expected --truncate N, N at least 1; got none",
+            "how many steps back a gradient goes; expected --truncate N, N at least 1; got none; add it",
         ),
         (["--threads", "1000000"], "--threads: more than this process has cores"),
         (["--hidden-size", "1000000"], "GiB of memory are free"),
