@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -67,9 +68,18 @@ def compare(
     if found.unjudged or not found.judged:
         raise UserError(
             f"--fail-on: no comparison of {listed(found.unjudged) or 'anything'} could be judged",
-            expected="at least 2 processes of each case in either run, on one machine",
-            remedy="measure with replicates = 3 or more",
+            expected="at least 2 steady processes of each case in either run, on one machine",
+            got=_commonest([row.reason for row in found.rows if row.word == "invalid"]),
+            remedy="measure with replicates = 3 or more, on a machine with nothing else to do",
         )
+
+
+def _commonest(reasons: list[str]) -> str:
+    """What most comparisons lack, and of how many of them that is said."""
+    if not reasons:
+        return "none"
+    ((reason, count),) = Counter(reasons).most_common(1)
+    return f"{reason} (in {count} of {len(reasons)})"
 
 
 def _percentage(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def draw_panels(
     names: Sequence[str] | None = None,
     limit: int = 9,
 ) -> tuple[Figure, list[Decay], int]:
-    """One panel per `panel_of`, in it one line per `line_of`.
+    """One panel per `panel_of`, in it one line per `line_of`, with its bound where each has its own colour.
 
     Args:
         quantity: what the y-axis shows.
@@ -54,8 +55,11 @@ def draw_panels(
         by_panel.setdefault(panel_of(decay), []).append(decay)
     kept = sorted(by_panel, key=lambda name: -len(by_panel[name]))[:limit]
     contents = [name for name in by_panel if name in kept]
-    drawn = [decay for name in contents for decay in by_panel[name]]
     palette = looks(names or list(dict.fromkeys(map(line_of, curves))))
+    # nobody could tell whose a bound is where lines share a colour
+    if len({look.color for look in palette.values()}) < len(palette):
+        by_panel = {name: [replace(decay, bound=None) for decay in by_panel[name]] for name in by_panel}
+    drawn = [decay for name in contents for decay in by_panel[name]]
     figure, made = panels([contents], columns=3, height=2.75)
     for panel in made:
         frames = [decay.to_frame().assign(line=line_of(decay)) for decay in by_panel[panel.content]]

@@ -22,6 +22,7 @@ from harness.report.summaries.learning import foretold, learnings, loss_of, trai
 from harness.training.objectives import cross_entropy, squared_error
 from harness.training.tasks import TASKS
 from tests.report.synthetic import Item, write_run
+from tests.report.synthetic_claims import training
 
 SEEDS = (0, 1, 2)
 
@@ -82,11 +83,25 @@ def test_who_solves_soon_is_drawn_though_it_was_checked_less_often(tmp_path: Pat
     with style():
         (picture,) = FIGURES["learning_curves"].draw(Run.read(write_run(tmp_path / "run", items)))
     assert set(picture.data["cell"]) == {"rnn_tanh", "gru", "rnn_relu"}
-    assert "Of 12 networks the 8 with most trainings." in picture.caption
+    assert "Of 12 networks the 8 that solve most often, of each cell its best." in picture.caption
     shown = [text.get_text() for text in picture.figure.legends[0].get_texts()]
     assert "gru, orthogonal" in shown
     assert not any("global_norm 1" in text for text in shown)  # what all share is in the title
     assert "global_norm 1" in picture.title
+
+
+def test_the_one_start_that_solves_is_drawn_though_others_were_tried_more_often(tmp_path: Path) -> None:
+    starts = ("orthogonal", "identity", "gaussian", "xavier_uniform", "xavier_normal")
+    items = [
+        *(item for cell in ("rnn_tanh", "lstm") for start in starts
+          for item in training(cell, "not solved", initialization=start)),
+        *training("lstm", "solved", initialization="chrono", seeds=(0,)),
+    ]  # fmt: skip
+    with style():
+        (picture,) = FIGURES["learning_curves"].draw(Run.read(write_run(tmp_path / "run", items)))
+    shown = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert "lstm, chrono" in shown
+    assert sum(text.startswith("rnn_tanh") for text in shown) == 4
 
 
 def test_the_sentences_count(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from harness.report.drawing import GREY, INK, Look, legend, lines, looks, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.clipped_training import clipped_trainings
+from harness.report.summaries.clipped_training import ClippedTrainings, clipped_trainings
 from harness.report.summaries.grouping import Setting, groups, most_populated, records, rows_of
 from harness.report.summaries.learning import loss_of, trained
 from harness.report.summaries.slices import common
-from harness.report.ticks import decades, log10_axis
-from harness.report.words import counted, percent, phrase, setting, significant, split_constant
+from harness.report.ticks import decades, log10_axis, plain_power
+from harness.report.words import counted, percent, phrase, setting, split_constant
 
 MAX_ROWS = 4
 NONE = "no clipping"
@@ -46,15 +46,29 @@ def draw(run: Run) -> Iterator[Picture]:
     found = clipped_trainings(run)
     if found is None:
         return
-    chosen = common(found.settings, found.same, SHOWN)
+    yield _picture("clipped_training", found, found.settings)
+    same = [axis for axis in found.same if axis not in SHOWN]
+    leaps = found.settings.groupby(same, dropna=False)["diverged"].transform("sum") > 0
+    if leaps.any() and not rows_of(found.settings[leaps], _slice(found, found.settings)).shape[0]:
+        yield _picture("clipped_training_leaping", found, found.settings[leaps])
+
+
+def _slice(found: ClippedTrainings, settings: pd.DataFrame) -> Setting:
+    """What the settings share that a picture of these shows."""
+    rows = common(settings, found.same, SHOWN).rows
+    return {axis: rows[axis].iloc[0] for axis in found.same if axis not in SHOWN}
+
+
+def _picture(name: str, found: ClippedTrainings, settings: pd.DataFrame) -> Picture:
+    """Of those settings that share everything but what may differ from row to row, and are the most."""
+    chosen = common(settings, found.same, SHOWN)
     varying, constant = split_constant(chosen.rows, SHOWN)
     rows, left_out = most_populated(chosen.rows, varying, limit=MAX_ROWS)
     clipped = chosen.rows[chosen.rows["clipped"] != NONE]
     places = list(dict.fromkeys(clipped["place"]))
     # without clipping comes last, dotted: what it covers is seen through it
     palette = looks(list(dict.fromkeys(clipped["clipped"]))) | {NONE: Look(INK, "", (1, 1))}
-    shared = [axis for axis in found.same if axis not in SHOWN]
-    of_slice = {axis: chosen.rows[axis].iloc[0] for axis in shared}
+    of_slice = _slice(found, settings)
     contents = [
         [
             Content(row, place, shown, setting(row))
@@ -64,7 +78,7 @@ def draw(run: Run) -> Iterator[Picture]:
         ]
         for row in rows
     ]
-    where = setting({axis: of_slice[axis] for axis in shared if axis in ("task", "hidden_size")})
+    where = setting({axis: of_slice[axis] for axis in of_slice if axis in ("task", "hidden_size")})
     title = phrase("Clipping over training", setting(constant), where, trained(of_slice))
     drawn, made = panels(contents, columns=2 * len(places), height=2.5, share_x=False, share_y=False)
     data = []
@@ -95,7 +109,7 @@ def draw(run: Run) -> Iterator[Picture]:
     caption += chosen.remark("tables/clipped_training_summary.csv")
     if left_out:
         caption += f" {counted(left_out, 'further setting')} in tables/clipped_training_summary.csv."
-    yield Picture("clipped_training", title, caption, pd.concat(data, ignore_index=True), drawn)
+    return Picture(name, title, caption, pd.concat(data, ignore_index=True), drawn)
 
 
 def _smooth(losses: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +132,7 @@ def _loss(axes: Axes, part: pd.DataFrame, palette: dict[str, Look], own: pd.Data
             axes.plot(last["step"], last["loss"], "x", color=color, ms=7, mew=2, clip_on=False)
     axes.axhline(float(own["baseline"].iloc[0]), color=GREY, lw=1.1, ls=":", zorder=1)
     axes.set_yscale("log")
-    log10_axis(axes.yaxis, significant)
+    log10_axis(axes.yaxis, plain_power)
     axes.set_xlim(0, 1.02 * float(own["steps_done"].max()))
     axes.set_xlabel("training step")
     axes.set_ylabel(loss_of(own["task"].iloc[0]))

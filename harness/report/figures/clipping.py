@@ -21,7 +21,7 @@ from harness.report.summaries.grouping import ascending, matches, most_populated
 from harness.report.ticks import decades
 from harness.report.words import counted, missing, phrase, plain, setting, split_constant
 
-MAX_ROWS, MAX_PANELS = 4, 32
+MAX_ROWS, MAX_PANELS = 3, 15
 TITLE = 24
 """Letters of a line above a panel."""
 

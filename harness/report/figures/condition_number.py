@@ -14,7 +14,7 @@ from harness.report.summaries.grouping import ascending, rows_of
 from harness.report.summaries.slices import common
 from harness.report.summaries.spectra import SHOWN, spectra
 from harness.report.ticks import decades, log2_sizes
-from harness.report.words import phrase
+from harness.report.words import listed, phrase
 
 
 @figure("condition_number", question="spectra", order=20)
@@ -42,7 +42,9 @@ def draw(run: Run) -> Iterator[Picture]:
     legend(drawn, title, [handle(name, look) for name, look in palette.items()])
     caption = "Largest over smallest singular value, median over seeds and samples."
     if not finite.all():
-        caption += " A point is missing where singular values are exactly zero."
+        caption += " A point is missing where singular values are exactly zero"
+        none = [str(cell) for cell in dict.fromkeys(data["cell"]) if {"cell": cell} not in cells]
+        caption += f", and the panel of {listed(none)}, of which all are." if none else "."
     yield Picture(
         "condition_number", title, caption + chosen.remark("tables/spectra_summary.csv"), data, drawn
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import groups, rows_of
-from harness.report.summaries.growth import Growth, growth
-from harness.report.words import phrase, setting, split_constant, symbol
+from harness.report.summaries.growth import KNOWN, Growth, growth, hardly_known
+from harness.report.words import counted, phrase, setting, split_constant, symbol
 
 QUANTITIES = {"time": "time of a call", "memory": "peak memory"}
 
@@ -25,6 +26,10 @@ def draw(run: Run) -> Iterator[Picture]:
     summary = growth(run)
     if summary is None:
         return
+    wide = hardly_known(summary.exponents)
+    if wide.all():
+        return
+    summary = replace(summary, exponents=summary.exponents[~wide].reset_index(drop=True))
     panel_axes = [axis for axis in ("pass",) if axis in summary.kinds]
     data, colored = _labelled(summary, panel_axes)
     backends = [name for name in run.backends if (data["backend"] == name).any()]
@@ -47,9 +52,11 @@ def draw(run: Run) -> Iterator[Picture]:
         entry.set_linestyle("none")
     legend(drawn, title, handles)
     caption = (
-        "Cost ∝ size to this exponent, fitted over three sizes or more. Bars: 95 % t-interval, which may run "
-        "off the panel where three points are all there is. Dashed: in proportion to the size."
+        "Cost ∝ size to this exponent, fitted over three sizes or more. Bars: 95 % t-interval. Dashed: in "
+        "proportion to the size."
     )
+    if wide.any():
+        caption += f" {counted(int(wide.sum()), 'exponent')} known no better than to ± {KNOWN:g} left out."
     yield Picture("growth", title, caption, data, drawn)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
 from matplotlib.ticker import FuncFormatter
 
 from harness.report.drawing import GREY, handle, legend, looks, panels
@@ -66,11 +67,25 @@ def draw(run: Run) -> Iterator[Picture]:
     along.axes.axhline(found.best_ngram["bits_per_character"], color=GREY, lw=1.1, ls=":")
     along.axes.set_xlabel("training step")
     along.axes.set_title(label("along training; dotted: the best counting model"))
+    trained = found.along[found.along["step"] > 0]["bits_per_character"]
+    if len(trained) > 1:
+        along.axes.set_ylim(*_room(trained, float(found.best_ngram["bits_per_character"])))
     legend(drawn, title, [handle(name, look) for name, look in palette.items()])
     columns = [*named, "bits_per_character", "memory_bytes"]
     yield Picture(
-        "language_model", title, f"Means over seeds. {found.remark}".strip(), found.networks[columns], drawn
+        "language_model",
+        title,
+        f"Means over seeds; training begins above the panel. {found.remark}".strip(),
+        found.networks[columns],
+        drawn,
     )
+
+
+def _room(trained: pd.Series, best: float) -> tuple[float, float]:
+    """Limits that show every reading of a network that has learned, and the best counting model."""
+    low, high = min(float(trained.min()), best), max(float(trained.max()), best)
+    margin = 0.08 * (high - low) or 0.1
+    return low - margin, high + margin
 
 
 def _names(settings: Sequence[Setting], axes: Sequence[str]) -> list[str]:

@@ -14,8 +14,8 @@ from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import most_populated, records, rows_of
 from harness.report.summaries.learning import CLIPPING, learnings, loss_of
 from harness.report.summaries.slices import common
-from harness.report.ticks import log10_axis
-from harness.report.words import counted, phrase, plain, significant, split_constant
+from harness.report.ticks import log10_axis, plain_power
+from harness.report.words import counted, phrase, plain, split_constant
 
 MOST_LINES = 8
 NAMED = ("cell", "variant", "clipped")
@@ -32,7 +32,7 @@ def draw(run: Run) -> Iterator[Picture]:
     data = chosen.rows
     several = data.assign(line=_lines(data, NAMED))
     fixed = {axis: data[axis].iloc[0] for axis in found.axes if axis not in shown}
-    names = _most_trained(rows_of(found.settings, fixed), several)
+    names = _best_learners(rows_of(found.settings, fixed), several)
     kept = several["line"].isin(names)
     varying, constant = split_constant(data[kept], NAMED)
     data = data[kept].assign(line=_lines(data[kept], varying))
@@ -48,7 +48,7 @@ def draw(run: Run) -> Iterator[Picture]:
         baseline = rows_of(found.settings, panel.content)["baseline"].iloc[0]
         panel.axes.axhline(baseline, color=GREY, lw=1.1, ls=":", zorder=1)
         panel.axes.set_yscale("log")
-        log10_axis(panel.axes.yaxis, significant)
+        log10_axis(panel.axes.yaxis, plain_power)
         panel.axes.set_title(label(f"{panel.content['task']}, T={plain(panel.content['seq_len'])}"))
         panel.axes.set_xlabel("training step")
         named = panel.left or len(losses) > 1
@@ -60,7 +60,8 @@ def draw(run: Run) -> Iterator[Picture]:
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/learning_summary.csv."
     if len(names) < several["line"].nunique():
-        caption += f" Of {several['line'].nunique()} networks the {len(names)} with most trainings."
+        of = f"Of {several['line'].nunique()} networks the {len(names)}"
+        caption += f" {of} that solve most often, of each cell its best."
     caption += chosen.remark("tables/learning_summary.csv")
     yield Picture("learning_curves", title, caption, data.drop(columns="line"), drawn)
 
@@ -69,18 +70,16 @@ def _lines(rows: pd.DataFrame, varying: Sequence[str]) -> list[str]:
     return [phrase(*(str(row[name]) for name in varying)) or str(row["cell"]) for row in records(rows)]
 
 
-def _most_trained(settings: pd.DataFrame, data: pd.DataFrame) -> list[str]:
-    """The lines with most trainings, in order of appearance: not with most checks, of which who solves has
-    few.
+def _best_learners(settings: pd.DataFrame, data: pd.DataFrame) -> list[str]:
+    """The lines that solve the largest share of their trainings, of equal ones those with most trainings.
 
-    Of those with as many trainings the first of each cell comes before the second of any.
+    The best of each cell comes before the second of any, so that none is missing.
     """
     settings = settings.assign(line=_lines(settings, NAMED))
-    trained = settings.groupby("line")["trainings"].sum()
-    lines = data.drop_duplicates("line")[["line", "cell"]].assign(
-        trainings=lambda own: own["line"].map(trained)
-    )
-    lines["place"] = lines.groupby(["cell", "trainings"]).cumcount()
-    ranked = lines.sort_values(["trainings", "place"], ascending=[False, True], kind="stable")
-    kept = set(ranked["line"].head(MOST_LINES))
+    trained = settings.groupby("line")[["trainings", "solved"]].sum()
+    lines = data.drop_duplicates("line")[["line", "cell"]].join(trained, on="line")
+    lines["share"] = lines["solved"] / lines["trainings"]
+    ranked = lines.sort_values(["share", "trainings"], ascending=False, kind="stable")
+    ranked["place"] = ranked.groupby("cell").cumcount()
+    kept = set(ranked.sort_values("place", kind="stable")["line"].head(MOST_LINES))
     return [str(name) for name in lines["line"] if name in kept]

@@ -1,4 +1,4 @@
-"""Achieved against possible: each case a point, the diagonal is the machine's limit at the case's shapes."""
+"""Achieved against the library's own rate: each case a point, on the diagonal both are as fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.report.ticks import log10_axis, plain_power
 from harness.report.words import counted, phrase, setting, split_constant
 
 SHARES = (1.0, 0.1, 0.01)
-"""The lines drawn: this share of the limit."""
+"""The lines drawn: this share of the library's rate."""
 
 
 @figure("limits", question="limits", order=10)
@@ -45,18 +45,18 @@ def draw(run: Run) -> Iterator[Picture]:
     for panel in made:
         _panel(panel.axes, rows_of(data, panel.content), palette, ends)
         panel.axes.set_title(label(setting(panel.content)))
-        panel.axes.set_xlabel("limit of the case (GFLOP/s)" if panel.bottom else "")
+        panel.axes.set_xlabel("library's rate at its shapes (GFLOP/s)" if panel.bottom else "")
         panel.axes.set_ylabel("achieved (GFLOP/s)" if panel.left else "")
     _, constant = split_constant(data, [a for a in summary.axes if a not in panel_axes])
-    title = phrase("Achieved against the machine's limit", setting(constant))
+    title = phrase("Achieved against the library's rate", setting(constant))
     handles = [handle(name, look) for name, look in palette.items() if (data["backend"] == name).any()]
     for entry in handles:
         entry.set_linestyle("none")
     legend(drawn, title, handles)
     caption = (
-        "Each point is one case; its limit is the time of its matrix products at the rate of products of the "
-        "same shapes, or of its memory traffic where that takes longer (then the point is hollow). Lines: "
-        "100 %, 10 % and 1 % of the limit; both axes are logarithmic."
+        "Each point is one case, over its matrix products at the rate that this machine's own library has at "
+        "the same shapes, or its memory traffic where that takes longer (then the point is hollow). Lines: "
+        "100 %, 10 % and 1 % of that rate; both axes are logarithmic."
     )
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/limits_summary.csv."

@@ -49,8 +49,8 @@ def draw(run: Run) -> Iterator[Picture]:
     ]
     legend(drawn, title, handles)
     caption = (
-        "Geometric mean over processes of the ratio within a replicate, with its 95 % interval; on the line "
-        "both take the same time."
+        "Geometric mean over processes of the ratio within a replicate, with its 95 % interval, which may "
+        "run off the panel; on the line both take the same time."
     )
     if left_out:
         caption += f" {counted(left_out, 'further panel')} in tables/structures_summary.csv."

@@ -13,8 +13,8 @@ from harness.report.pictures import Picture, figure
 from harness.report.summaries.grouping import ascending, most_populated, rows_of
 from harness.report.summaries.learning import loss_of
 from harness.report.summaries.time_to_solve import times_to_solve
-from harness.report.ticks import log10_axis
-from harness.report.words import counted, phrase, setting, significant, split_constant
+from harness.report.ticks import log10_axis, plain_power
+from harness.report.words import counted, phrase, setting, split_constant
 
 
 @figure("time_to_solve", question="time_to_solve", order=10)
@@ -36,7 +36,7 @@ def draw(run: Run) -> Iterator[Picture]:
         panel.axes.axhline(float(rows["baseline"].iloc[0]), color=GREY, lw=1.1, ls=":", zorder=1)
         panel.axes.set_yscale("log")
         panel.axes.set_xlim(left=0)
-        log10_axis(panel.axes.yaxis, significant)
+        log10_axis(panel.axes.yaxis, plain_power)
         panel.axes.set_title(label(setting(panel.content)))
         panel.axes.set_xlabel("seconds of training")
         panel.axes.set_ylabel(loss_of(rows["task"].iloc[0]))

@@ -13,17 +13,20 @@ from harness.report.drawing import GREY, MAX_PANELS, legend, panels
 from harness.report.escape import label
 from harness.report.frames import Run
 from harness.report.pictures import Picture, figure
-from harness.report.summaries.variants import BETTER, WORSE, variants
+from harness.report.summaries.variants import BETTER, MARGIN, WORSE, variants
 from harness.report.words import counted, plain
 
-COLORS = {WORSE: "#b91c1c", BETTER: "#15803d", "": "#1f2937"}
+UNLEARNED = "unlearned"
+"""Where there is nothing to judge: a network beside the LSTM, and neither learned."""
+COLORS = {WORSE: "#b91c1c", BETTER: "#15803d", "": "#1f2937", UNLEARNED: "#9ca3af"}
 """By verdict; the shape says the same."""
-MARKERS = {WORSE: "v", BETTER: "^", "": "o"}
+MARKERS = {WORSE: "v", BETTER: "^", "": "o", UNLEARNED: "x"}
 
 VERDICTS = {
-    BETTER: "better: the interval lies below 1",
-    WORSE: "worse: the interval lies above 1",
-    "": "no difference for certain, or a time, which is not judged",
+    BETTER: f"better: certain, and by more than {MARGIN:g} of what knowing nothing costs",
+    WORSE: f"worse: certain, and by more than {MARGIN:g} of it",
+    "": "about the same, undecided, or a time, which is not judged",
+    UNLEARNED: "neither had learned anything",
 }
 
 
@@ -32,7 +35,11 @@ def draw(run: Run) -> Iterator[Picture]:
     found = variants(run)
     if found is None:
         return
-    parts = [("loss", found.tasks), ("time", found.times.assign(verdict="") if len(found.times) else None)]
+    verdicts = found.tasks["verdict"].where(found.tasks["learned"].astype(bool), UNLEARNED)
+    parts = [
+        ("loss", found.tasks.assign(verdict=verdicts)),
+        ("time", found.times.assign(verdict="") if len(found.times) else None),
+    ]
     data = pd.concat([part.assign(quantity=name) for name, part in parts if part is not None])
     data = data[["quantity", "where", "cell", "ratio", "low", "high", "units", "verdict"]]
     data = data[data["ratio"] > 0].reset_index(drop=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.report.frames import Run
 from harness.report.questions import Answer, question
 from harness.report.summaries.grouping import groups, least, most, only, records
-from harness.report.summaries.growth import Growth, growth
+from harness.report.summaries.growth import KNOWN, Growth, growth, hardly_known
 from harness.report.tables import Table
 from harness.report.words import (
     NOT_AVAILABLE,
@@ -23,9 +23,6 @@ from harness.report.words import (
     split_constant,
     symbol,
 )
-
-KNOWN = 0.5
-"""Half of the widest interval with which an exponent is shown."""
 
 
 @question(
@@ -80,14 +77,9 @@ def _ranges(summary: Growth) -> list[str]:
     return sentences
 
 
-def _wide(frame: pd.DataFrame) -> pd.Series:
-    """Which exponents are hardly known; one without an interval is not among them."""
-    return (frame["high"] - frame["low"]) / 2 > KNOWN
-
-
 def _rest(part: pd.DataFrame) -> list[str]:
     """What a sentence does not tell."""
-    wide, bare = int(_wide(part).sum()), int(part["high"].isna().sum())
+    wide, bare = int(hardly_known(part).sum()), int(part["high"].isna().sum())
     are = "is" if wide == 1 else "are"
     words = [f"{wide} known no better than to ± {KNOWN:g} {are} left out"] if wide else []
     return [*words, *([f"{bare} without an interval in the table"] if bare else [])]
@@ -96,7 +88,7 @@ def _rest(part: pd.DataFrame) -> list[str]:
 def _table(run: Run, summary: Growth) -> Table | None:
     """The exponents that are known, or that no interval says of how well."""
     varying, constant = split_constant(summary.exponents, summary.kinds)
-    wide = _wide(summary.exponents)
+    wide = hardly_known(summary.exponents)
     frame = summary.exponents[~wide]
     if frame.empty:
         return None

@@ -33,7 +33,7 @@ def answer(run: Run) -> Answer | None:
     overall = _overall(summary)
     head = [
         f"{times(row['speedup'])} the speed of {with_place(row['peer'], row)} "
-        f"({_interval(row)}at worst {times(row['worst'])})"
+        f"({_interval(row)}at worst {times(row['worst'])}{_none_valid(row)})"
         for row in overall
     ]
     return Answer(
@@ -64,9 +64,13 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _verdicts(row: Mapping[str, Any]) -> str:
-    if missing(row["speedup_low"]):
-        return ""
-    return f"; of the points, {listed([f'{int(row[word])} {word}' for word in WORDS if row[word]])}"
+    counts = [f"{int(row[word])} {word}" for word in WORDS if row[word]]
+    return f"; of the points, {listed(counts)}" if counts else ""
+
+
+def _none_valid(row: Mapping[str, Any]) -> str:
+    """What has to be said beside a ratio on which no verdict rests."""
+    return ", no comparison of them valid" if row["invalid"] == row["points"] else ""
 
 
 def _worst(row: Mapping[str, Any], summary: Speedups) -> str:

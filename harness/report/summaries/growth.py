@@ -22,6 +22,8 @@ from harness.report.summaries.throughput import throughput
 SIZES = ("seq_len", "batch_size", "hidden_size")
 MINIMUM_SIZES = 3
 """On two points every power law is exact."""
+KNOWN = 0.5
+"""Half of the widest interval with which an exponent is shown."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ def growth(run: Run) -> Growth | None:
     kinds = [axis for axis in dict.fromkeys(kinds) if axis not in (*SIZES, "input_size")]
     exponents = pd.concat(found, ignore_index=True)
     return Growth(in_order(exponents, ["quantity", "size"]).reset_index(drop=True), kinds)
+
+
+def hardly_known(exponents: pd.DataFrame) -> pd.Series:
+    """Which exponents are known no better than to ± KNOWN; one without an interval is not among them."""
+    return (exponents["high"] - exponents["low"]) / 2 > KNOWN
 
 
 def _exponents(frame: pd.DataFrame, axes: Sequence[str], value: str) -> pd.DataFrame:
