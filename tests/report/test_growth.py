@@ -219,11 +219,12 @@ def test_the_champion_against_each_peer_and_its_worst_point(tmp_path: Path) -> N
     mean = math.exp((5 * math.log(4) + math.log(0.5)) / 6)
     assert found.sentence == (
         f"numba, the fastest most often, runs at {mean:.1f}× the speed of torch (at worst 0.50×, no "
-        "comparison of them valid) and 100× the speed of naive (at worst 100×, no comparison of them valid) in "
-        "the geometric mean."
+        "comparison of them valid) and 100× the speed of naive (at worst 100×, no comparison of them valid) "
+        "in the geometric mean."
     )
-    assert (
-        found.details[0] == "Against torch, over 6 cases: slower at 0.50× in the worst of them (T=64, B=8)."
+    assert found.details[0] == (
+        "Against torch, over 6 cases: slower at 0.50× in the worst of them (T=64, B=8); of the points, 6 "
+        "invalid."
     )
     assert found.details[1].startswith("Against naive, over 6 cases: nowhere slower; the least lead is 100×")
     backwards = found.summary.query("backend == 'torch' and peer == 'numba'")
