@@ -282,11 +282,25 @@ def test_each_cell_is_held_against_the_bound_for_itself(tmp_path: Path) -> None:
     items = [
         *decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1),
         *decay("rnn_tanh", "gaussian", 0.2, bound=0.3),
+        *decay("rnn_relu", "orthogonal", -0.3, bound=-0.2),
         *decay("rnn_relu", "gaussian", -0.2, bound=0.3),
     ]
-    found = verdicts(tmp_path / "run", items)["C1"]
-    assert found.verdict.startswith("depends on the cell and the side of 1: ")
-    assert found.verdict.endswith("; not for β_W β_h > 1 in rnn_relu, where it grows most")
+    found = verdicts(tmp_path / "run", items)["C1"].finding
+    assert found is not None
+    assert [(c.words, round(c.effect.value, 2)) for c in found.conditions[1:]] == [
+        ("β_W β_h < 1 in rnn_tanh", -0.5),
+        ("β_W β_h < 1 in rnn_relu", -0.3),
+        ("β_W β_h > 1 where it grows most, in rnn_tanh", 0.2),
+    ]
+
+
+def test_above_one_it_can_grow_and_need_not(tmp_path: Path) -> None:
+    items = [
+        *decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1),
+        *decay("rnn_tanh", "gaussian", 0.2, bound=0.3),
+        *decay("rnn_relu", "gaussian", -0.2, bound=0.3),
+    ]
+    assert verdicts(tmp_path / "run", items)["C1"].word == SUPPORTED
 
 
 def test_a_norm_that_stays_may_be_that_of_few_directions(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ BELOW, ABOVE = "β_W β_h < 1", "β_W β_h > 1"
         "explode."
     ),
     rule=(
-        "Supported where no norm at any lag lies above its bound, and in each cell the networks with "
-        "β_W β_h < 1 lose their norm (the rate's interval over seeds lies below 0) and some setting with "
-        "β_W β_h > 1 gains (its rate's lies above 0; as it is the largest of several, its interval holds for "
-        "all of them at once)."
+        "Supported where no norm at any lag lies above its bound, in each cell the networks with β_W β_h < 1 "
+        "lose their norm (the rate's interval over seeds lies below 0), and some setting of some cell with "
+        "β_W β_h > 1 gains: it can, and need not (its rate's interval lies above 0; as it is the largest of "
+        "several, it holds for all of them at once)."
     ),
     studies=("gradient_decay",),
     section="gradient_decay",
@@ -54,11 +54,11 @@ def judge(run: Run) -> Finding | None:
     drawn = drawn[drawn["block"] == "hh"].assign(factor=drawn["key"].map(factors))
     cells = [(str(own["cell"]), part) for own, part in groups(drawn, ["cell"])]
     below = [condition for cell, part in cells for condition in _below(cell, part)]
-    above = [condition for cell, part in cells for condition in _above(cell, part, run)]
+    above = _above(drawn, run)
     conditions = [under, *below, *above]
     found = finding(
         conditions,
-        on="the cell and the side of 1",
+        on="the side of 1 and the cell",
         effect=_effect(conditions, excess),
         tested=f"{counted(count, 'network')} of simple RNNs, every lag",
         untested=[BELOW] * (len(below) == 0) + [ABOVE] * (len(above) == 0),
@@ -78,16 +78,17 @@ def _below(cell: str, drawn: pd.DataFrame) -> list[Condition]:
     return [Condition(f"{BELOW} in {cell}", RATE, rate, rate.below(0.0))]
 
 
-def _above(cell: str, drawn: pd.DataFrame, run: Run) -> list[Condition]:
-    """The setting that grows most."""
+def _above(drawn: pd.DataFrame, run: Run) -> list[Condition]:
+    """The setting that grows most, of whichever cell."""
     part = drawn[(drawn["factor"] > TOLERANCE) & np.isfinite(drawn["nats_per_step"])]
     axes = [axis for axis in run.axes(STUDY) if axis != "seed"]
-    settings = [per_seed(rows, "nats_per_step") for _, rows in groups(part, axes)]
-    rates = [effects.mean(rates, "seed", of=len(settings)) for rates in settings]
+    settings = [(own["cell"], per_seed(rows, "nats_per_step")) for own, rows in groups(part, axes)]
+    rates = [(cell, effects.mean(rates, "seed", of=len(settings))) for cell, rates in settings]
     if not rates:
         return []
-    largest = max(rates, key=lambda rate: rate.value)
-    return [Condition(f"{ABOVE} in {cell}, where it grows most", RATE, largest, largest.above(0.0))]
+    cell, largest = max(rates, key=lambda entry: entry[1].value)
+    words = f"{ABOVE} where it grows most, in {cell}"
+    return [Condition(words, RATE, largest, largest.above(0.0))]
 
 
 def _effect(conditions: list[Condition], excess: float) -> str:
