@@ -102,6 +102,12 @@ class Ledger:
         """An existing ledger."""
         if not path.is_file():
             raise UserError(f"{path}: no ledger", expected="the folder of a run", remedy="check the run id")
+        if path.stat().st_size == 0:  # SQLite would take it for a new database, and write into it
+            raise UserError(
+                f"{path}: is empty",
+                expected="the ledger of a run",
+                remedy="restore it from a copy, or start a new run",
+            )
         with _damage_named(path):
             connection = _connect(path)
             try:

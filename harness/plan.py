@@ -52,11 +52,11 @@ class Plan(BaseModel):
     """In how many fresh processes each timed case is measured: one says nothing of how much they differ."""
     num_threads: Annotated[int | None, Field(ge=1, lt=2**31, strict=True)] = None
     """Threads that every backend gets; all cores that this process may use where absent."""
-    budget_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    budget_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] = 0.5
     """How long the timed part of one case goes on."""
-    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] = 30.0
     """A case whose estimate is above this is skipped, with the estimate as its reason."""
-    max_seconds_of: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    max_seconds_of: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]] = {}
     """The same for some studies, by name: a training takes longer than any pass should."""
     timeout_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     """When a case counts as hung; 60 s and three times its limit where absent."""

@@ -38,7 +38,7 @@ def load_plan(name_or_file: str) -> Plan:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path}: cannot read the plan: {error.strerror}", expected="a TOML file") from error
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from harness.case import Case
 from harness.forecast import spoken
-from harness.outcome import Failed, Outcome
+from harness.outcome import Failed, Outcome, Unsupported
 from harness.remaining import Remaining
 from harness.text import one_line
 
@@ -61,7 +61,8 @@ class Terminal:
         elif not self._console.is_terminal and self._line_is_due():
             left = self._left()
             counted = f"{self._done}/{self._total}" + (f", {left}" if left else "")
-            self._say(f"{counted}, {outcome.status}: {case}")
+            why = f": {outcome.reason}" if isinstance(outcome, Unsupported) else ""
+            self._say(f"{counted}, {outcome.status}: {case}{why}")
 
     def wait(self, why: str) -> None:
         """The run stands still for a reason that people should know."""

@@ -127,6 +127,8 @@ def _texts(path: str | None) -> list[str]:
 def _text_of(path: Path) -> str:
     if path.is_dir():
         raise UserError(f"corpus {path}: is a directory", expected="a text file", remedy="name a file in it")
+    if path.exists() and not path.is_file():  # of a pipe that nobody writes into, a read would never end
+        raise UserError(f"corpus {path}: is no regular file", expected="a text file", remedy="save it in one")
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES)

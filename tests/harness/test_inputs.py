@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,12 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
         read_corpus(str(tmp_path / "absent.txt"))
     with pytest.raises(UserError, match="is a directory"):
         read_corpus(str(tmp_path))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is no regular file"):
+        read_corpus(str(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize(("name", "sizes"), [("seq_len", (0, 1, 1)), ("batch_size", (1, -1, 1))])

@@ -71,6 +71,15 @@ def test_damage_is_one_line_that_names_the_file(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
+def test_an_empty_file_is_refused_and_stays_empty(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    path.touch()
+    with pytest.raises(UserError, match=r"ledger\.sqlite: is empty; .*restore it from a copy"):
+        Ledger.open(path)
+    assert path.stat().st_size == 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_another_schema_is_refused(ledger):
     ledger.set_fact("schema_version", 99)
     with pytest.raises(UserError, match="expected schema version 2; got 99"):

@@ -287,6 +287,19 @@ def test_a_plan_extends_a_preset_with_settings_and_blocks_of_its_own(tmp_path):
     assert {here[key].axes["seq_len"] for key in here.keys() - there.keys()} == {7}
 
 
+def test_a_mark_of_byte_order_is_no_part_of_a_plan(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_text('name = "marked"\nextends = "quick"\n', encoding="utf-8-sig")
+    assert load_plan(str(path)).name == "marked"
+
+
+@pytest.mark.parametrize("key", ["budget_seconds", "max_seconds"])
+@pytest.mark.parametrize("value", ["1", True])
+def test_seconds_are_numbers(key, value):
+    with pytest.raises(UserError, match=key):
+        checked({**SMALL, key: value}, "test")
+
+
 def test_a_plan_extends_several(tmp_path, monkeypatch):
     first = 'name = "first"\nbudget_seconds = 0.2\nmax_seconds = 3.0\n[max_seconds_of]\nlearning = 1.0\n'
     second = 'name = "second"\nmax_seconds = 4.0\n[max_seconds_of]\nlearning = 2.0\nparity = 5.0\n'

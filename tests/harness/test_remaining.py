@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.case import Case
 from harness.folder import create_run
-from harness.outcome import Measured
+from harness.outcome import Measured, Unsupported
 from harness.plan_file import load_plan
 from harness.progress import Terminal
 from harness.remaining import Remaining
@@ -140,3 +140,14 @@ def test_it_is_shown_in_a_bar_and_in_lines(terminal: bool) -> None:
         shown.finish(listed[0], MEASURED)
     assert "about 3 min 0 s left" in out.getvalue()
     assert ("1/3, about 3 min 0 s left, measured: a " in out.getvalue()) != terminal
+
+
+def test_a_line_says_why_a_case_is_unsupported() -> None:
+    clock, listed = Clock(), cases("a", 1)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=False, width=150, color_system=None)
+    with Terminal(console, remaining(clock, {"a": (listed, 1.0)})) as shown:
+        shown.begin(1, 0)
+        shown.start(listed[0])
+        shown.finish(listed[0], Unsupported("no such module"))
+    assert out.getvalue().rstrip().endswith(": no such module")
