@@ -19,8 +19,10 @@ from tests.report.synthetic import write_run
 
 @pytest.fixture(autouse=True)
 def _heard_again() -> Iterator[None]:
-    """Who was told to end hears nothing more: the next test is to."""
+    """Who was told to end hears nothing more, nor does who was started in the background: each test is to."""
     before = {number: signal.getsignal(number) for number in HEARD}
+    for number in HEARD:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
