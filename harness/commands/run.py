@@ -139,8 +139,8 @@ def _run_plan(
     dry_run: bool,
     make_executor: MakeExecutor,
 ) -> None:
+    from harness.axis_options import read_axes
     from harness.choice import require_backend_heeded, require_cases
-    from harness.plan import read_axes
     from harness.plan_file import load_plan
 
     whole = load_plan(name)

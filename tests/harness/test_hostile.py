@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.axis_options import parse_axis
 from harness.case import Case, canonical
 from harness.errors import UserError
 from harness.folder import find_run
 from harness.ledger import Ledger, _digest
 from harness.outcome import Failed, Measured, Unsupported, from_json, to_json
-from harness.plan import checked, parse_axis
+from harness.plan import checked
 from harness.plan_file import load_plan
 from harness.protocol import BadAnswer, read_answer, read_greeting
 from harness.report import escape

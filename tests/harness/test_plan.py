@@ -8,8 +8,9 @@ from contextlib import suppress
 
 import pytest
 
+from harness.axis_options import parse_axis, read_axes
 from harness.errors import UserError
-from harness.plan import checked, parse_axis, read_axes
+from harness.plan import checked
 from harness.plan_file import load_plan, preset_names
 from harness.studies.study import STUDIES
 
