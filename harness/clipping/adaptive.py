@@ -35,5 +35,5 @@ def adaptive(
         rows = gradient.ndim > 1
         weight = Norm([parameters[name]], keep_first_axis=rows).value
         allowed = threshold * np.maximum(weight, SMALLEST_WEIGHT_NORM)
-        clipped[name] = Norm([gradient], keep_first_axis=rows).bound(gradient, allowed)
+        clipped[name] = Norm([gradient], keep_first_axis=rows).bounding(allowed)(gradient)
     return clipped

@@ -17,4 +17,5 @@ def global_norm(
     Source: `torch.nn.utils.clip_grad_norm_`.
     """
     norm = Norm(gradients.values())
-    return {name: norm.bound(array, threshold, offset=1e-6) for name, array in gradients.items()}
+    bounded = norm.bounding(threshold, offset=1e-6)
+    return {name: bounded(array) for name, array in gradients.items()}

@@ -18,4 +18,5 @@ def global_norm_pascanu(
     algorithm 1.
     """
     norm = Norm(gradients.values())
-    return {name: norm.bound(array, threshold) for name, array in gradients.items()}
+    bounded = norm.bounding(threshold)
+    return {name: bounded(array) for name, array in gradients.items()}

@@ -22,4 +22,5 @@ def per_sample_norm(
     Source: Abadi et al. 2016, "Deep learning with differential privacy", the clipping step of algorithm 1.
     """
     norm = Norm(gradients.values(), keep_first_axis=True)
-    return {name: norm.bound(array, threshold) for name, array in gradients.items()}
+    bounded = norm.bounding(threshold)
+    return {name: bounded(array) for name, array in gradients.items()}

@@ -16,4 +16,4 @@ def per_tensor_norm(
 
     Bounds each array's norm, and turns the direction of the whole.  Source: `clipnorm` of Keras's optimizers.
     """
-    return {name: Norm([array]).bound(array, threshold) for name, array in gradients.items()}
+    return {name: Norm([array]).bounding(threshold)(array) for name, array in gradients.items()}
