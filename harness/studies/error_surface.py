@@ -40,7 +40,7 @@ from harness.training.evaluate import batch_of
 from harness.training.loop import TrainingDiverged, train
 from harness.training.model import SequenceModel
 from harness.training.optimizers import Optimizer
-from harness.training.surface import OneUnit, Path, Plane, Surface, descend
+from harness.training.surface import OneUnit, Path, Plane, Surface, descend, steepest_slope
 from harness.training.tasks import TASKS
 
 SURFACES = ("one_unit", "trained", "power")
@@ -88,8 +88,9 @@ class ErrorSurface(Study):
     in units of the weights' own norms; w of the toy, whose y is null.  log10 of an exact zero is −inf.  Of a
     long descent not every step is kept: the first ones, the longest, the last, and ever fewer between.
 
-    Facts: steepness, the largest gradient norm of the grid over its median (null where that is zero);
-    flat_share, of the grid, where the gradient is below a hundredth of its largest.  Of a trained network too
+    Facts: steepness, the largest slope over the median gradient norm of the grid (null where that is zero):
+    of one unit also between the points of the grid, where a cliff stands, else on them; flat_share, of the
+    grid, where the gradient is below a hundredth of that slope.  Of a trained network too
     diverged_at_step and last_good_step: where its training diverged, the plane is cut through the weights
     with which loss and gradients were last finite, after so many steps; where they never were there is none.
     And centre_loss, of the network in the plane's middle on the batch that the plane is drawn for, beside
@@ -167,12 +168,13 @@ class Record(Rows):
 
 def _one_unit(axes: dict[str, Any], rows: Record) -> Measured:
     unit = OneUnit(axes["seq_len"])
-    weight, bias = np.meshgrid(np.linspace(*WEIGHTS, axes["grid"]), np.linspace(*BIASES, axes["grid"]))
+    lines = np.linspace(*WEIGHTS, axes["grid"]), np.linspace(*BIASES, axes["grid"])
+    weight, bias = np.meshgrid(*lines)
     loss, by_weight, by_bias = unit.loss(weight, bias)
     norm = np.hypot(by_weight, by_bias)
     rows.add("surface", weight, bias, log10_loss=_log10(loss), log10_gradient_norm=_log10(norm))
     _descents(rows, unit, STARTS, axes["learning_rate"], axes["threshold"], axes["descent_steps"])
-    return Measured(rows.columns, _roughness(norm))
+    return Measured(rows.columns, _roughness(norm, steepest_slope(unit, *lines)))
 
 
 def _descents(
@@ -256,11 +258,12 @@ def _trained(axes: dict[str, Any], context: Context, rows: Record) -> Measured:
     return Measured(rows.columns, {**_roughness(slopes), **diverged, **learned})
 
 
-def _roughness(norm: Any) -> dict[str, Scalar]:
+def _roughness(norm: Any, steepest: float = 0.0) -> dict[str, Scalar]:
+    """Of the gradient norms on a grid, and of the steepest slope between its points where that is known."""
     finite = norm[np.isfinite(norm)]
     if not finite.size:
         return {"steepness": None, "flat_share": None}
-    largest, middle = float(finite.max()), float(np.median(finite))
+    largest, middle = max(float(finite.max()), steepest), float(np.median(finite))
     return {
         "steepness": largest / middle if middle > 0 else None,
         "flat_share": float(np.mean(finite < largest / 100.0)),

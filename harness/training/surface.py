@@ -23,6 +23,10 @@ from harness.training.model import Batch, SequenceModel
 Array = NDArray[Any]
 
 
+HALVINGS, MOST_WAYS = 40, 256
+"""How often the way between two points is halved in search of a cliff, and how many ways are searched."""
+
+
 class Surface(Protocol):
     """A loss over two numbers."""
 
@@ -65,6 +69,38 @@ class OneUnit:
         output = sigmoid(h)
         through = 2.0 * (output - self.target) * output * (1.0 - output)
         return (output - self.target) ** 2, through * by_weight, through * by_bias
+
+
+def steepest_slope(surface: Surface, first: Array, second: Array) -> float:
+    """The steepest slope along the lines of a grid, also between its points.
+
+    A cliff may be far narrower than a cell, and no point of the grid need lie on it.  So the way between two
+    neighbours whose losses differ is halved, and the half that falls more is kept, down to a trillionth of
+    it; the steepest of all these stretches counts.
+
+    Args:
+        first, second: (N,) and (M,), where the lines of the grid stand.
+
+    Returns:
+        In units of the loss over those of the plane; of the ways whose losses differ most, which are
+        MOST_WAYS at the most.
+    """
+    grid = np.stack(np.meshgrid(first, second))  # (2, M, N)
+    near = np.concatenate([grid[:, :, :-1].reshape(2, -1), grid[:, :-1].reshape(2, -1)], axis=1)
+    far = np.concatenate([grid[:, :, 1:].reshape(2, -1), grid[:, 1:].reshape(2, -1)], axis=1)
+    at_near, at_far = surface.loss(*near)[0], surface.loss(*far)[0]
+    chosen = np.argsort(-np.abs(at_far - at_near), kind="stable")[:MOST_WAYS]
+    near, far, at_near, at_far = near[:, chosen], far[:, chosen], at_near[chosen], at_far[chosen]
+    steepest = 0.0
+    for _ in range(HALVINGS):
+        slopes = np.abs(at_far - at_near) / np.hypot(*(far - near))
+        steepest = max(steepest, float(slopes.max()))
+        middle = (near + far) / 2.0
+        between = surface.loss(*middle)[0]
+        nearer = np.abs(between - at_near) >= np.abs(at_far - between)
+        near, far = np.where(nearer, near, middle), np.where(nearer, middle, far)
+        at_near, at_far = np.where(nearer, at_near, between), np.where(nearer, between, at_far)
+    return steepest
 
 
 def _sigmoid(h: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from harness.report.frames import Run
 from harness.report.questions import SECTIONS
 from harness.report.summaries.error_surface import _end
 from harness.studies import error_surface
-from harness.studies.error_surface import PLANE_RATE
+from harness.studies.error_surface import BIASES, PLANE_RATE, WEIGHTS
 from harness.training.evaluate import batch_of
 from harness.training.model import SequenceModel
-from harness.training.surface import OneUnit, Plane, descend
+from harness.training.surface import OneUnit, Plane, descend, steepest_slope
 from harness.training.tasks import TASKS
 from implementations.registry import load_backend
 from tests.harness.studying import measured, points
@@ -134,11 +135,43 @@ def test_a_surface_is_the_units_own_and_so_is_its_roughness() -> None:
     loss, by_weight, by_bias = OneUnit().loss(grid["x"].to_numpy(float), grid["y"].to_numpy(float))
     np.testing.assert_allclose(10 ** grid["log10_loss"].to_numpy(float), loss)
     norm = np.hypot(by_weight, by_bias)
-    assert found.facts["steepness"] == pytest.approx(norm.max() / np.median(norm))
-    assert found.facts["flat_share"] == pytest.approx(np.mean(norm < norm.max() / 100))
+    lines = np.unique(grid["x"].to_numpy(float)), np.unique(grid["y"].to_numpy(float))
+    steepest = steepest_slope(OneUnit(), *lines)
+    assert steepest > norm.max()
+    assert found.facts["steepness"] == pytest.approx(steepest / np.median(norm))
+    assert found.facts["flat_share"] == pytest.approx(np.mean(norm < steepest / 100))
     paths = rows[rows["start"] == 0].groupby("quantity")
     ends = {name: path.sort_values("step").iloc[-1] for name, path in paths}
     assert ends["plain"]["x"] != ends["clipped"]["x"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cliff of known slope: a loss that rises from 0 to 1 over `width` beside w = 0.3."""
+
+    width: float
+
+    def loss(self, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
+        weight, bias = np.broadcast_arrays(weight, bias)
+        rise = np.clip((weight - 0.3) / self.width, 0.0, 1.0)
+        return rise, np.zeros(weight.shape), np.zeros(weight.shape)
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-6])
+@pytest.mark.parametrize("points", [5, 8, 33])
+def test_a_cliff_between_the_points_of_a_grid_is_found(width: float, points: int) -> None:
+    lines = np.linspace(-1.0, 1.0, points), np.linspace(0.0, 1.0, 6)
+    assert steepest_slope(Step(width), *lines) == pytest.approx(1.0 / width, rel=1e-3)
+
+
+def test_the_unit_is_as_steep_on_whatever_grid() -> None:
+    """At its points alone the largest gradient is 8 or 100,000 times the median one."""
+    found = [
+        steepest_slope(OneUnit(), np.linspace(*WEIGHTS, points) + shift, np.linspace(*BIASES, points))
+        for points in (31, 41, 62)
+        for shift in (0.0, 0.013)
+    ]
+    assert max(found) < 2.0 * min(found)
 
 
 def test_a_trained_plane_is_that_of_the_trained_network() -> None:
