@@ -132,7 +132,7 @@ class ErrorSurface(Study):
         if reason := why_unsupported(axes["initialization"], axes["cell"]):
             return reason
         sizes = Sizes(axes["seq_len"], axes["batch_size"], TASKS["adding"].input_size, axes["hidden_size"])
-        passes = axes["steps"] + 2 * len(PLANE_STARTS) * axes["descent_steps"]
+        passes = axes["steps"] + 2 * len(PLANE_STARTS) * axes["plane_steps"]
         return why_not_started(
             context.backend,
             axes["cell"],

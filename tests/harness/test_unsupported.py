@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def test_a_surface_that_cannot_be_trained_is_unsupported() -> None:
     (case,) = cases("error_surface", **start)
     assert study.why_not(case, context()) is None
     assert "max_seconds" in str(study.why_not(case, context(max_seconds=1e-6)))
+    # a million steps on one unit are none of the plane's
+    long = replace(case, axes={**case.axes, "descent_steps": 10**6})
+    assert study.why_not(long, context()) is None
+    assert "max_seconds" in str(
+        study.why_not(replace(case, axes={**case.axes, "plane_steps": 10**6}), context())
+    )
     (missing,) = cases("error_surface", **{**start, "cell": "lstm_peephole"})
     assert "torch.nn" in str(study.why_not(missing, context("torch")))
     (power,) = cases("error_surface", surface="power")
