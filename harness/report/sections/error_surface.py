@@ -119,6 +119,8 @@ def _detail(row: dict[str, Any]) -> str:
 
 def _flat(share: float) -> str:
     """A share; of nearly all what is missing, which would be rounded away."""
+    if share == 1.0:
+        return "all"
     return percent(share) if not 0.995 <= share < 1.0 else f"all but {significant(100 * (1 - share), 2)} %"
 
 
