@@ -92,7 +92,7 @@ def train(
     _require_csv(record)
     with out_of_memory_is_one_line():
         job, done = _job(given, corpus, threads, resume, steps)
-        _go(_Going(job, done, steps, file, every, corpus, record))
+        _go(_Going(job, done, steps, file, every, corpus, record, resume is not None))
 
 
 def _file(checkpoint: Path | None, resume: Path | None) -> Path | None:
@@ -184,6 +184,7 @@ class _Going:
     every: int
     corpus: Path | None
     record: Path | None
+    resumed: bool
 
 
 def _go(what: _Going) -> None:
@@ -202,7 +203,9 @@ def _go(what: _Going) -> None:
         if what.record is not None:
             from harness.training.record import TrainingRecord
 
-            kept.append(TrainingRecord(what.record, job, done=what.done, steps=what.steps))
+            kept.append(
+                TrainingRecord(what.record, job, done=what.done, steps=what.steps, resumed=what.resumed)
+            )
         reached, diverged = _through(what, going, kept)
         for record in kept:
             record.end(reached, diverged=bool(diverged))

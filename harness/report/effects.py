@@ -17,6 +17,9 @@ from scipy import special, stats
 from harness.report.statistics import CONFIDENCE, distinguishable
 from harness.report.words import counted, significant
 
+MOST_WAYS, DEALS = 20_000, 20_000
+"""So many ways are counted at the most, and so many deals are drawn where there are more."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -167,22 +170,35 @@ def p_of_equal_shares(counts: Sequence[tuple[int, int]]) -> float:
     Fisher's test where there are two groups of one size.  With these margins χ² grows with Σ numberᵢ²/ofᵢ,
     so that this sum is what is counted, in whole numbers.
 
+    Where many groups of many sizes have too many ways to be counted, a share of DEALS drawn ones instead.
+
     Args:
         counts: (number, of) of each group.
     """
     common = math.lcm(*(of for _, of in counts))
+    total = sum(number for number, _ in counts)
+    observed = sum(number * number * (common // of) for number, of in counts)
     ways = {(0, 0): 1}
     for _, of in counts:
         longer: dict[tuple[int, int], int] = {}
         for (successes, spread), number in ways.items():
-            for own in range(of + 1):
+            for own in range(min(of, total - successes) + 1):
                 at = (successes + own, spread + own * own * (common // of))
                 longer[at] = longer.get(at, 0) + number * math.comb(of, own)
         ways = longer
-    successes = sum(number for number, _ in counts)
-    spread = sum(number * number * (common // of) for number, of in counts)
-    as_far = sum(ways[at] for at in ways if at[0] == successes and at[1] >= spread)
-    return as_far / math.comb(sum(of for _, of in counts), successes)
+        if len(ways) > MOST_WAYS:
+            return _drawn_p(counts, total)
+    as_far = sum(ways[at] for at in ways if at[0] == total and at[1] >= observed)
+    return as_far / math.comb(sum(of for _, of in counts), total)
+
+
+def _drawn_p(counts: Sequence[tuple[int, int]], total: int) -> float:
+    """The same by chance: of deals that are drawn, and the one that was found, those as far apart."""
+    numbers, sizes = (np.array(column, dtype=np.int64) for column in zip(*counts, strict=True))
+    deals = np.random.default_rng(0).multivariate_hypergeometric(sizes, total, size=DEALS)
+    spreads = (deals**2 / sizes).sum(axis=1)
+    as_far = int((spreads >= (numbers**2 / sizes).sum() * (1.0 - 1e-12)).sum())
+    return (1 + as_far) / (1 + DEALS)
 
 
 def first_alone(first: ArrayLike, second: ArrayLike) -> Effect:

@@ -54,9 +54,10 @@ class TrainingRecord:
     """The rows of one training, in a file.
 
     Args:
-        file: a new one, or, where steps are done, the one that holds them.
+        file: a new one, or, where the training goes on, the one that holds what was done.
         job: whose network is looked at: of several layers the top one, ∂h^L_T/∂h^L_k and its W_hh.
         done: how many steps are done; rows beyond them are cut.
+        resumed: whether the training goes on, if only from its start.
         steps: how many there will be.
 
     Raises:
@@ -64,24 +65,25 @@ class TrainingRecord:
             cannot be written.
     """
 
-    def __init__(self, file: Path, job: Job, *, done: int, steps: int) -> None:
+    def __init__(self, file: Path, job: Job, *, done: int, steps: int, resumed: bool = False) -> None:
         self._file, self._job = file, job
         self._points = points(steps)
+        kept = 0
         try:
             there = file.exists()
-            if there and not done:
+            if there and not (done or resumed):
                 raise UserError(
                     f"{file}: is there already", expected="a new file", remedy="name another, or --resume"
                 )
             if there:
-                self._cut(lambda quantity, step: step <= done, at_least=done)
+                kept = self._cut(lambda quantity, step: step <= done, at_least=done)
             if not there:
                 file.touch(exist_ok=False)
             self._taken = _Taken(file.stat().st_size, [] if there else [COLUMNS])
             self.flush()
         except OSError as error:
             raise cannot_be_written(file, error) from error
-        if not there:
+        if not kept:
             self._decay(done)
 
     def step(self, done: Step) -> None:
@@ -147,8 +149,8 @@ class TrainingRecord:
             for lag, norm in zip(lags.tolist(), np.median(norms, axis=1).tolist(), strict=True):
                 self._row("decay", step, None, None, None, None, lag, norm)
 
-    def _cut(self, stays: Callable[[str, int], bool], *, at_least: int) -> None:
-        """Write the file anew with the rows that stay, whole or not at all."""
+    def _cut(self, stays: Callable[[str, int], bool], *, at_least: int) -> int:
+        """Write the file anew with the rows that stay, whole or not at all, and say how many do."""
         try:
             with self._file.open(encoding="utf-8", newline="") as file:
                 head, *rows = list(csv.reader(file)) or [[]]
@@ -168,16 +170,18 @@ class TrainingRecord:
                 got=f"up to {last}",
                 remedy="name a new file, which begins there",
             )
+        kept = [row for row in whole if stays(row[0], int(row[1]))]
         draft = self._file.with_name(f".{self._file.name}.draft")
         try:
             with draft.open("wb") as binary:
-                binary.write(_lines([COLUMNS, *(row for row in whole if stays(row[0], int(row[1])))]))
+                binary.write(_lines([COLUMNS, *kept]))
                 binary.flush()
                 os.fsync(binary.fileno())
             draft.replace(self._file)
         finally:
             with suppress(OSError):
                 draft.unlink()
+        return len(kept)
 
 
 def _lines(rows: Iterable[Row]) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.errors import UserError
 from harness.gradients import depth_decay, jacobian_decay
 from harness.training import record
 from harness.training.checkpoint import Checkpoint
@@ -172,6 +173,21 @@ def test_points_and_lags_are_few() -> None:
     far = chosen_lags(10_000)
     assert (far[0], far[1], far[-1]) == (0, 1, 10_000)
     assert len(far) <= LAGS + 1
+
+
+@pytest.mark.parametrize("lines", [1, None])
+def test_a_training_that_goes_on_from_its_start_goes_on_in_its_record(
+    tmp_path: Path, lines: int | None
+) -> None:
+    """Whether the file was interrupted with its first decay in it, or with its head alone."""
+    file = tmp_path / "x.csv"
+    job = prepare(Settings(backend="numpy", cell="gru", seq_len=6, hidden_size=8))
+    TrainingRecord(file, job, done=0, steps=1).flush()
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:lines]))
+    with pytest.raises(UserError, match="is there already"):
+        TrainingRecord(file, job, done=0, steps=1)
+    TrainingRecord(file, job, done=0, steps=1, resumed=True).flush()
+    assert rows(file, "decay")["lag"].tolist() == list(range(7))
 
 
 def test_rows_that_were_half_written_when_it_was_interrupted_stand_there_once(

@@ -294,6 +294,21 @@ def test_each_cell_is_held_against_the_bound_for_itself(tmp_path: Path) -> None:
     ]
 
 
+def test_a_norm_that_is_zero_as_its_bound_is_lies_under_it(tmp_path: Path) -> None:
+    zero = -math.inf
+    found = verdicts(tmp_path / "run", decay("rnn_tanh", "orthogonal", zero, bound=zero))["C1"].finding
+    assert found is not None
+    bound = found.conditions[0]
+    assert (bound.words, bound.effect.value, bound.holds) == ("the bound at every lag", 0.0, True)
+
+
+def test_one_start_alone_does_not_show_that_a_gru_decays_alike(tmp_path: Path) -> None:
+    items = [item for cell in ("gru", "lstm") for item in decay(cell, "orthogonal", -0.3, seeds=(0,))]
+    found = verdicts(tmp_path / "run", items)["C10"].finding
+    assert found is not None
+    assert [c.holds for c in found.conditions if c.words == "decay"] == [None]
+
+
 def test_above_one_it_can_grow_and_need_not(tmp_path: Path) -> None:
     items = [
         *decay("rnn_tanh", "orthogonal", -0.5, bound=-0.1),

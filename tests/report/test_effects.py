@@ -81,6 +81,15 @@ def test_shares_that_differ_are_found_by_an_exact_test() -> None:
     assert np.mean(level) <= 0.05
 
 
+def test_ways_that_are_too_many_to_count_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    uneven = [(3, 3), (2, 4), (5, 5), (0, 4), (3, 6)]
+    exact = effects.p_of_equal_shares(uneven)
+    monkeypatch.setattr(effects, "MOST_WAYS", 10)
+    assert effects.p_of_equal_shares(uneven) == pytest.approx(exact, abs=0.01)
+    many = [(i % 3, 3 + i % 8) for i in range(24)]  # counted, these would take minutes
+    assert 0.0 < effects.p_of_equal_shares(many) <= 1.0
+
+
 def test_a_share_has_clopper_and_pearsons_interval() -> None:
     found = effects.share(3, 3)
     assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 3), 1.0))

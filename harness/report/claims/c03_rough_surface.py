@@ -85,11 +85,18 @@ def _steep(name: str, steepness: pd.Series) -> Condition:
 
 def _left_out(networks: pd.DataFrame) -> str:
     """The planes that are not judged, with why."""
-    parts = [
-        f"{counted(len(part), 'plane')} through {own['cell']} at T={plain(own['seq_len'])}"
-        for own, part in groups(networks[~networks["learned"]], ["cell", "seq_len"])
-    ]
-    return f"; left out, as the network in the middle had not learned: {listed(parts)}" if parts else ""
+    known = networks["centre_loss"].notna() & networks["baseline"].notna()
+    words = []
+    for why, rows in (
+        ("as the network in the middle had not learned", networks[known & ~networks["learned"]]),
+        ("as nothing says whether the network in the middle had learned", networks[~known]),
+    ):
+        parts = [
+            f"{counted(len(part), 'plane')} through {own['cell']} at T={plain(own['seq_len'])}"
+            for own, part in groups(rows, ["cell", "seq_len"])
+        ]
+        words += [f"; left out, {why}: {listed(parts)}"] if parts else []
+    return "".join(words)
 
 
 def _named(rates: Sequence[float]) -> str:

@@ -89,7 +89,7 @@ def _decay(run: Run) -> list[Condition]:
             "decay",
             "rate of the GRU less the LSTM's, nats per step",
             effect,
-            effect.is_about(0.0, -SMALL, SMALL),
+            effect.is_about(0.0, -SMALL, SMALL) if len(means) > 1 else None,
         )
     ]
 

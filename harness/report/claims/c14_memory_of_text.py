@@ -67,11 +67,17 @@ def _condition(name: str, part: pd.DataFrame, found: LanguageModels) -> Conditio
         ratios.append(float(memory) / float(row["memory_bytes_of_network"]))
     if not all(matched):
         effect = effects.exact(min(ratios), len(ratios))
-        return Condition(name, QUANTITY, effect, effect.above(1.0) or None, _more_than)
+        known = [ratio for ratio, is_matched in zip(ratios, matched, strict=True) if is_matched]
+        show = _at_least if min(ratios) in known else _more_than
+        return Condition(name, QUANTITY, effect, effect.above(1.0) or None, show)
     # counting models come in steps: ratios that are all the same have no spread, rather than a known one
     alike = len(set(ratios)) == 1
     effect = effects.exact(ratios[0], len(ratios)) if alike else effects.ratio(ratios)
     return Condition(name, QUANTITY, effect, effect.above(1.0), times)
+
+
+def _at_least(ratio: float) -> str:
+    return f"at least {times(ratio)}"
 
 
 def _more_than(ratio: float) -> str:
