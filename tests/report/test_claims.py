@@ -302,6 +302,28 @@ def test_a_norm_that_is_zero_as_its_bound_is_lies_under_it(tmp_path: Path) -> No
     assert (bound.words, bound.effect.value, bound.holds) == ("the bound at every lag", 0.0, True)
 
 
+def test_a_least_ratio_that_was_matched_is_told_as_one(tmp_path: Path) -> None:
+    """Two of three networks are matched by counting in 2 bits, and the best counting model is that one."""
+    found = verdicts(tmp_path / "run", language("gru", 2.0, 400.0))["C14"]
+    assert "at least 250× (3 networks)" in found.effect
+    assert "more than" not in found.effect
+
+
+def test_planes_of_which_nothing_says_whether_they_learned_are_named_so(tmp_path: Path) -> None:
+    """As in a ledger from before the loss in the middle was recorded."""
+    older = []
+    for case, outcome in plane(5.0, 0.001):
+        assert isinstance(outcome, Measured)
+        facts = {k: v for k, v in outcome.facts.items() if k not in ("centre_loss", "baseline")}
+        older.append((case, Measured(outcome.columns, facts)))
+    found = verdicts(tmp_path / "run", [*cliff(1e4, ()), *older])["C3"]
+    assert (
+        "left out, as nothing says whether the network in the middle had learned: 1 plane"
+        in found.tested + found.effect
+    )
+    assert "had not learned" not in found.tested + found.effect
+
+
 def test_one_start_alone_does_not_show_that_a_gru_decays_alike(tmp_path: Path) -> None:
     items = [item for cell in ("gru", "lstm") for item in decay(cell, "orthogonal", -0.3, seeds=(0,))]
     found = verdicts(tmp_path / "run", items)["C10"].finding

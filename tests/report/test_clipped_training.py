@@ -13,7 +13,9 @@ import pytest
 from harness.case import Case
 from harness.outcome import Measured
 from harness.report import write_report
+from harness.report.drawing import style
 from harness.report.frames import Run
+from harness.report.pictures import FIGURES
 from harness.report.questions import SECTIONS
 from harness.report.summaries.clipped_training import clipped_trainings
 from tests.report.synthetic import Item, write_run
@@ -197,3 +199,17 @@ def test_its_figure_is_in_the_report(tmp_path: Path) -> None:
     write_report(folder)
     assert (folder / "figures" / "clipped_training.png").stat().st_size > 20_000
     assert "clipped_training" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_what_leaps_off_has_a_picture_of_its_own(tmp_path: Path) -> None:
+    """Two gains at which nothing diverges are most of the run; one at which networks do has another size."""
+    leaping = [
+        (Case("learning", {**case.axes, "hidden_size": 16}), outcome) for case, outcome in trainings((2.5,))
+    ]
+    calm = list(trainings((0.7, 0.8)))
+    with style():
+        names = [
+            [picture.name for picture in FIGURES["clipped_training"].draw(Run.read(write_run(folder, items)))]
+            for folder, items in ((tmp_path / "calm", calm), (tmp_path / "both", [*calm, *leaping]))
+        ]
+    assert names == [["clipped_training"], ["clipped_training", "clipped_training_leaping"]]
