@@ -6,13 +6,14 @@ character from all before it, a counting model from the last n − 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from harness.case import Case
+from harness.case import Case, Scalar
 from harness.clipping import Clipping
 from harness.initializations import initialize, why_unsupported
 from harness.inputs import embedding
@@ -23,6 +24,7 @@ from harness.outcome import Measured
 from harness.studies.networks import (
     InputKind,
     characters_seconds,
+    forget_bias_where_it_acts,
     reading_seconds,
     training_seconds,
 )
@@ -105,6 +107,10 @@ class LanguageModel(Study):
     name = "language_model"
     question = "What does a character cost a recurrent network, and what would counting need for as much?"
     Axes: ClassVar[type[StudyAxes]] = LanguageModelAxes
+
+    def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
+        """Every combination; a cell without a forget gate comes once for all forget biases, with none."""
+        return forget_bias_where_it_acts(super().points(axes))
 
     def why_not(self, case: Case, context: Context) -> str | None:
         axes: dict[str, Any] = dict(case.axes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -70,10 +70,7 @@ class NetworkStudy(Study):
 
     def points(self, axes: StudyAxes) -> Iterator[dict[str, Scalar]]:
         """Every combination; a cell without a forget gate comes once for all forget biases, with none."""
-        return once(
-            point if "f" in CELLS[str(point["cell"])].gates else {**point, "forget_bias": None}
-            for point in super().points(axes)
-        )
+        return forget_bias_where_it_acts(super().points(axes))
 
     def why_not(self, case: Case, context: Context) -> str | None:
         """The reason where the initialization cannot be had for the cell, or the text is too short."""
@@ -86,6 +83,14 @@ class NetworkStudy(Study):
     def characters(self, case: Case) -> int:
         """How long a text must be that this case reads; 0 where it reads none."""
         return int(case.axes["seq_len"] or 1) if case.axes.get("inputs") == "text" else 0
+
+
+def forget_bias_where_it_acts(points: Iterable[dict[str, Scalar]]) -> Iterator[dict[str, Scalar]]:
+    """Each point once; a cell without a forget gate comes once for all forget biases, with none."""
+    return once(
+        point if "f" in CELLS[str(point["cell"])].gates else {**point, "forget_bias": None}
+        for point in points
+    )
 
 
 CHARACTERS = 100

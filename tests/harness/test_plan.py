@@ -10,6 +10,7 @@ import pytest
 
 from harness.axis_options import parse_axis, read_axes
 from harness.errors import UserError
+from harness.initializations import initialize, why_unsupported
 from harness.plan import checked
 from harness.plan_file import load_plan, preset_names
 from harness.studies.study import STUDIES
@@ -344,3 +345,27 @@ def test_only_what_is_timed_is_repeated():
     plan = checked({**SMALL, "replicates": 2, "studies": {**SMALL["studies"], "parity": parity}}, "test")
     assert {case.replicate for case in plan.cases() if case.study == "throughput"} == {0, 1}
     assert {case.replicate for case in plan.cases() if case.study == "parity"} == {0}
+
+
+@pytest.mark.parametrize(
+    "study", [name for name in STUDIES if "forget_bias" in STUDIES[name].Axes.model_fields]
+)
+def test_a_cell_without_a_forget_gate_comes_once_for_all_forget_biases(study):
+    def planned(cell, biases):
+        axes = {**least(study), "cell": [cell], "forget_bias": biases}
+        return checked({"name": "test", "studies": {study: axes}}, "test").cases()
+
+    assert planned("gru", [1.0, "none"]) == planned("gru", ["none"])
+    assert len(planned("lstm", [1.0, "none"])) > len(planned("lstm", ["none"]))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_network_of_a_preset_can_be_started_or_says_why_not(name):
+    asked = {
+        (str(axes["initialization"]), str(axes["cell"]), axes.get("gain", 1.0), axes.get("forget_bias"))
+        for axes in (case.axes for case in load_plan(name).cases())
+        if axes.get("cell") is not None and axes.get("initialization") is not None
+    }
+    for scheme, cell, gain, forget_bias in asked:
+        if why_unsupported(scheme, cell) is None:
+            initialize(scheme, cell, 3, 4, gain=gain, forget_bias=forget_bias)
