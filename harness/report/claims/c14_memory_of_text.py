@@ -31,10 +31,11 @@ def judge(run: Run) -> Finding | None:
     if found is None or found.ngrams.empty:
         return None
     cases = run.measured(STUDY).drop_duplicates("key").dropna(subset=["final_bits_per_character"])
+    telling = found.telling("hidden_size", "steps")
     conditions, words = [], []
     for own, part in groups(cases, found.axes):
-        rest: dict[str, object] = {axis: own[axis] for axis in ("hidden_size", "steps") if axis in own}
-        conditions.append(_condition(f"{own['cell']} ({setting(rest)})", part, found))
+        name = f"{own['cell']} ({setting({axis: own[axis] for axis in telling})})"
+        conditions.append(_condition(name, part, found))
         bits = float(part["final_bits_per_character"].astype(float).mean())
         words.append(
             f"{significant(bits)} bits per character in "

@@ -44,11 +44,11 @@ def answer(run: Run) -> Answer | None:
         return None
     return Answer(
         sentence=_sentence(found),
-        details=tuple(_learned(row) for row in records(found.networks)),
+        details=tuple(_learned(row, _named(row, found)) for row in records(found.networks)),
         table=_table(found),
         summary=found.networks.drop(columns="said"),
         quotes=tuple(
-            (f"{_named(row)} says", str(row["said"])[:SHOWN_CHARACTERS])
+            (f"{_named(row, found)} says", str(row["said"])[:SHOWN_CHARACTERS])
             for row in records(found.networks)
             if not missing(row["said"])
         ),
@@ -66,7 +66,7 @@ def _sentence(found: LanguageModels) -> str:
         return f"Every training diverged; {rival}."
     best = records(well.nsmallest(1, "bits_per_character"))[0]
     words = (
-        f"The best network, {_named(best)}, takes {significant(best['bits_per_character'])} bits per "
+        f"The best network, {_named(best, found)}, takes {significant(best['bits_per_character'])} bits per "
         f"character in {size(best['memory_bytes'])}"
     )
     if missing(best["smallest_ngram_bytes"]):
@@ -75,12 +75,11 @@ def _sentence(found: LanguageModels) -> str:
     return f"{words}; the smallest counting model that is as good needs {times(ratio)} the memory; {rival}."
 
 
-def _named(row: dict[str, Any]) -> str:
-    return f"{row['cell']} with H={row['hidden_size']}"
+def _named(row: dict[str, Any], found: LanguageModels) -> str:
+    return f"{row['cell']} with {setting({axis: row[axis] for axis in found.telling('hidden_size')})}"
 
 
-def _learned(row: dict[str, Any]) -> str:
-    named = _named(row)
+def _learned(row: dict[str, Any], named: str) -> str:
     if missing(row["said"]):
         if missing(row["last_good_step"]):
             return f"{named} {_gone(row)}, before anything was learned."

@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.report.frames import Run
 from harness.report.summaries.grouping import groups, has, in_order, records
+from harness.report.words import split_constant
 
 STUDY = "language_model"
 
@@ -38,6 +39,18 @@ class LanguageModels:
     def best_ngram(self) -> dict[str, float]:
         """The order with the fewest bits per character; of several, that with the least memory."""
         return records(self.ngrams.sort_values(["bits_per_character", "memory_bytes"]))[0]
+
+    def telling(self, *spoken: str) -> list[str]:
+        """These axes, and as many more as tell the networks of each cell apart."""
+        varying, _ = split_constant(self.networks, [axis for axis in self.axes if axis != "cell"])
+        told = [axis for axis in spoken if axis in self.axes]
+        for axis in varying:
+            if axis not in told and self._apart([*told, axis]) > self._apart(told):
+                told.append(axis)
+        return [axis for axis in self.axes if axis in told]
+
+    def _apart(self, axes: list[str]) -> int:
+        return sum(1 for _ in groups(self.networks, ["cell", *axes]))
 
 
 @lru_cache(maxsize=1)
