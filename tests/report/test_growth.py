@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
+from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.report.questions import SECTIONS, Answer
 from harness.report.statistics import power_law
 from harness.report.summaries.crossover import crossings
 from harness.report.summaries.growth import growth
+from implementations.registry import CELLS
 from tests.report.synthetic import Item, sizes, timed, write_run
 
 SIZES = (4, 16, 64)
@@ -238,7 +240,23 @@ def test_the_matrix_names_mean_and_worst(tmp_path: Path) -> None:
     with style():
         (picture,) = FIGURES["speedups"].draw(run)
     (axes,) = picture.figure.axes
-    assert [text.get_text() for text in axes.texts] == ["2.0×\nworst 2.0×"]
+    assert [text.get_text() for text in axes.texts] == ["2.0×, worst 2.0×"]
+
+
+def test_the_names_of_the_matrix_keep_clear_of_each_other_however_many(tmp_path: Path) -> None:
+    items = [
+        (replace(case, axes={**case.axes, "cell": cell}), outcome)
+        for cell in CELLS
+        for case, outcome in calls({"numba": lambda t, b: t, "torch": lambda t, b: 2.0 * t})
+    ]
+    with style():
+        (picture,) = FIGURES["speedups"].draw(run_of(tmp_path, *items))
+        picture.figure.draw_without_rendering()
+        (axes,) = picture.figure.axes
+        for names in (axes.get_xticklabels(), axes.get_yticklabels(), axes.texts):
+            boxes = [name.get_window_extent() for name in names]
+            assert len(boxes) == (1 if names[0].get_text() == "torch" else len(CELLS))
+            assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_one_backend_has_no_peer(tmp_path: Path) -> None:

@@ -32,14 +32,14 @@ def draw(run: Run) -> Iterator[Picture]:
     data["kind"] = [setting({axis: row[axis] for axis in summary.kinds}) for _, row in data.iterrows()]
     peers = list(ours.groupby("peer")["speedup"].mean().sort_values().index)
     kinds = list(dict.fromkeys(data["kind"]))
-    drawn, (panel,) = panels([["all"]], height=0.5 + 0.42 * len(peers), columns=1)
+    drawn, (panel,) = panels([["all"]], height=0.5 + 0.3 * len(kinds), columns=1)
     _matrix(panel.axes, data, peers, kinds)
-    panel.axes.set_xlabel(" and ".join(summary.kinds))
+    panel.axes.set_xlabel("against")
     title = phrase(f"Speed of {summary.champion} over each other backend")
     legend(drawn, title)
     caption = (
         "Geometric mean over all sizes of the other's time over that of "
-        f"{summary.champion}, and beneath it the worst single case. Blue: {summary.champion} is faster; "
+        f"{summary.champion}, and the worst single case. Blue: {summary.champion} is faster; "
         "grey: no case that both ran."
     )
     yield Picture("speedups", title, caption, data, drawn)
@@ -47,12 +47,12 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _matrix(axes: Axes, data: pd.DataFrame, peers: list[str], kinds: list[str]) -> None:
     def table(column: str) -> pd.DataFrame:
-        return data.pivot(index="peer", columns="kind", values=column).reindex(index=peers, columns=kinds)
+        return data.pivot(index="kind", columns="peer", values=column).reindex(index=kinds, columns=peers)
 
     means, worst = table("speedup"), table("worst")
     words = np.array(
         [
-            ["" if missing(m) else f"{times(m)}\nworst {times(w)}" for m, w in zip(ms, ws, strict=True)]
+            ["" if missing(m) else f"{times(m)}, worst {times(w)}" for m, w in zip(ms, ws, strict=True)]
             for ms, ws in zip(means.to_numpy(), worst.to_numpy(), strict=True)
         ]
     )
@@ -72,9 +72,7 @@ def _matrix(axes: Axes, data: pd.DataFrame, peers: list[str], kinds: list[str]) 
     axes.grid(visible=False)
     for row, column in np.argwhere(means.isna().to_numpy()):
         axes.text(column + 0.5, row + 0.5, NOT_AVAILABLE, ha="center", va="center", fontsize=7.5, color=INK)
-    axes.set_yticks(np.arange(len(peers)) + 0.5, [label(name) for name in peers], rotation=0)
-    axes.set_xticks(
-        np.arange(len(kinds)) + 0.5, [label(name.replace(", ", "\n")) for name in kinds], rotation=0
-    )
+    axes.set_xticks(np.arange(len(peers)) + 0.5, [label(name) for name in peers], rotation=0)
+    axes.set_yticks(np.arange(len(kinds)) + 0.5, [label(name) for name in kinds], rotation=0)
     axes.tick_params(length=0)
     axes.set(xlabel="", ylabel="")
