@@ -65,7 +65,7 @@ class DepthDecayStudy(NetworkStudy):
         sweeps = structure.directions * structure.num_layers * (structure.num_layers + 1) / 2
         rows = sizes.batch_size * structure.directions
         products = 8.0 * gates * sweeps * sizes.seq_len * rows
-        calls = 150.0 * sweeps * sizes.seq_len
+        calls = 900.0 * sweeps * sizes.seq_len
         return outlook.calls(calls) + outlook.products(products, sizes.hidden_size)
 
     def measure(self, case: Case, context: Context) -> Measured | Unsupported:

@@ -32,7 +32,7 @@ def draw(run: Run) -> Iterator[Picture]:
     data["kind"] = [setting({axis: row[axis] for axis in summary.kinds}) for _, row in data.iterrows()]
     peers = list(ours.groupby("peer")["speedup"].mean().sort_values().index)
     kinds = list(dict.fromkeys(data["kind"]))
-    drawn, (panel,) = panels([["all"]], height=0.5 + 0.3 * len(kinds), columns=1)
+    drawn, (panel,) = panels([["all"]], height=0.6 + 0.3 * len(kinds), columns=1)
     _matrix(panel.axes, data, peers, kinds)
     panel.axes.set_xlabel("against")
     title = phrase(f"Speed of {summary.champion} over each other backend")
@@ -65,6 +65,8 @@ def _matrix(axes: Axes, data: pd.DataFrame, peers: list[str], kinds: list[str]) 
         cmap=mpl.colormaps["RdBu"],
         norm=TwoSlopeNorm(0.0, -LIMIT, LIMIT),
         cbar=False,
+        xticklabels=False,
+        yticklabels=False,
         linewidths=0.8,
         linecolor="white",
     )
